@@ -1,0 +1,388 @@
+"""The tables. Migrations (`store/migrations`) build exactly these; a test compares the two.
+
+Every owned row carries its team. Instants are aware UTC datetimes (`types.Instant`). No foreign keys:
+the events table must be cheap to insert into and to empty, and runs are deleted in chunks by a chore.
+Times that appear in a row are for people and for queries; nothing about safety depends on them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from piper.model.run import Decision
+from piper.model.schedule import RunDates
+from piper.model.states import RunState, RunType, TaskState
+from piper.store.types import Enum, Instant, Json
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives its automatic row number only to a column declared INTEGER PRIMARY KEY.
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+
+# --- coordination (correctness §2) --------------------------------------------------------------
+
+coordination = Table(
+    "coordination",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("cluster_uid", Text, nullable=False),
+    Column("shards", Integer, nullable=False),
+    Column("coordinator", Text, nullable=False),
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("member_id", Text, primary_key=True),
+    Column("node_key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("centre", Text, nullable=False, server_default=""),
+    Column("version", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("renew_seq", BigInteger, nullable=False, server_default="0"),
+    Column("started_at", Instant, nullable=False),
+    Column("renewed_at", Instant, nullable=False),
+    Index(
+        "uq_member_kind_node_key",
+        "kind",
+        "node_key",
+        unique=True,
+        sqlite_where=text("state <> 'dead'"),
+        postgresql_where=text("state <> 'dead'"),
+    ),
+)
+
+shard = Table(
+    "shard",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Text),
+    Column("epoch", BigInteger, nullable=False, server_default="0"),
+    Column("changed_at", Instant),
+)
+
+# --- where code comes from ----------------------------------------------------------------------
+
+bundle = Table(
+    "bundle",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("snapshot", Text),
+    Column("refreshed_at", Instant),
+    Column("error", Text),
+)
+
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("bundle", Text, nullable=False),
+    Column("manifest", Json, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+source_file = Table(
+    "source_file",
+    metadata,
+    Column("bundle", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("imports", Json, nullable=False),
+    Column("loaded_at", Instant),
+    Column("load_seconds", Float),
+    Column("workflows", Integer, nullable=False, server_default="0"),
+    Column("error", Text),
+    Column("error_file", Text),
+    Column("error_line", Integer),
+    Column("owners", Json),
+    Column("failed_at", Instant),
+)
+
+operator = Table(
+    "operator",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("bundle", Text, nullable=False, server_default=""),
+    Column("team", Text, nullable=False, server_default=""),
+    Column("schema", Json, nullable=False),
+)
+
+# --- workflows ----------------------------------------------------------------------------------
+
+spec = Table(
+    "spec",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+workflow = Table(
+    "workflow",
+    metadata,
+    Column("workflow_id", Text, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("bundle", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("spec_hash", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("stale", Boolean, nullable=False, server_default=text("false")),
+    Column("display_name", Text, nullable=False, server_default=""),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("owner", Text, nullable=False, server_default=""),
+    Column("tags", Json, nullable=False),
+    Column("schedule_summary", Text, nullable=False, server_default=""),
+    Column("max_active_runs", Integer, nullable=False),
+    # The schedule cursor: the dates of the last run made by time, and those of the next one.
+    # `planned_spec` is the spec the cursor was computed for; the owner replans when it differs.
+    Column("last_dates", Json(RunDates)),
+    Column("next_dates", Json(RunDates)),
+    Column("next_run_after", Instant),
+    Column("planned_spec", Text, nullable=False, server_default=""),
+    Column("consecutive_failures", Integer, nullable=False, server_default="0"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+Index("ix_workflow_due", workflow.c.next_run_after, workflow.c.shard)
+Index("ix_workflow_bundle_file", workflow.c.bundle, workflow.c.file)
+
+workflow_version = Table(
+    "workflow_version",
+    metadata,
+    Column("workflow_id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("spec_hash", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+# --- runs and task instances --------------------------------------------------------------------
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("workflow_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("run_type", Enum(RunType), nullable=False),
+    Column("state", Enum(RunState), nullable=False),
+    Column("logical_date", Instant),
+    Column("interval_start", Instant),
+    Column("interval_end", Instant),
+    Column("run_after", Instant, nullable=False),
+    Column("spec_hash", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("bundle", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("conf", Json, nullable=False),
+    Column("backfill", BigInteger),
+    Column("next_ordinal", Integer, nullable=False, server_default="0"),
+    Column("clears", Integer, nullable=False, server_default="0"),
+    Column("created_at", Instant, nullable=False),
+    Column("queued_at", Instant),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("triggered_by", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    UniqueConstraint("workflow_id", "run_id"),
+    UniqueConstraint("workflow_id", "logical_date"),
+    Index("ix_run_workflow_id_run_after", "workflow_id", "run_after"),
+    Index(
+        "ix_run_active",
+        "shard",
+        "workflow_id",
+        sqlite_where=text("state IN ('queued', 'running')"),
+        postgresql_where=text("state IN ('queued', 'running')"),
+    ),
+    sqlite_autoincrement=True,  # a run's number is never used again: instances' numbers derive from it
+)
+
+task_instance = Table(
+    "task_instance",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=False),
+    Column("run", BigInteger, nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("map_index", Integer, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("state", Enum(TaskState), nullable=False),
+    Column("try_number", Integer, nullable=False),
+    Column("leg", Integer, nullable=False),
+    Column("max_tries", Integer, nullable=False),
+    Column("losses", Integer, nullable=False, server_default="0"),
+    Column("due", Instant),
+    Column("result_length", Integer),
+    Column("decision", Json(Decision)),
+    Column("resume", Json),
+    Column("operator", Text, nullable=False),
+    Column("code", Boolean, nullable=False),
+    Column("isolation", Text, nullable=False),
+    Column("pool", Text, nullable=False),
+    Column("pool_slots", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("scheduled_at", Instant),
+    Column("queued_at", Instant),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("start_nonce", Text),
+    Column("worker", Text),
+    UniqueConstraint("run", "task_id", "map_index"),
+    # What the executor grants from, in the order in which it grants.
+    Index(
+        "ix_task_instance_scheduled",
+        "pool",
+        "team",
+        text("priority DESC"),
+        "id",
+        sqlite_where=text("state = 'scheduled'"),
+        postgresql_where=text("state = 'scheduled'"),
+    ),
+    Index(
+        "ix_task_instance_held",
+        "state",
+        sqlite_where=text("state IN ('queued', 'running')"),
+        postgresql_where=text("state IN ('queued', 'running')"),
+    ),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("instance", BigInteger, primary_key=True, autoincrement=False),
+    Column("try_number", Integer, primary_key=True, autoincrement=False),
+    Column("state", Enum(TaskState), nullable=False),
+    Column("legs", Integer, nullable=False, server_default="1"),
+    Column("worker", Text, nullable=False, server_default=""),
+    Column("pid", Integer),
+    Column("queued_at", Instant),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("exit_code", Integer),
+    Column("signal", Integer),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("inputs", Json),
+    Column("outputs", Json),
+    Column("parameters", Json),
+    Column("metrics", Json),
+    Column("environment", Json),
+)
+
+xcom = Table(
+    "xcom",
+    metadata,
+    Column("run", BigInteger, primary_key=True, autoincrement=False),
+    Column("task_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("map_index", Integer, primary_key=True, autoincrement=False),
+    Column("value", LargeBinary),  # JSON text, never decoded by a server
+    Column("artifact", Text),  # where a longer value lies in the artifact store
+    Column("length", Integer),
+    Column("created_at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("shard", Integer, nullable=False),
+    Column("run", BigInteger),
+    Column("body", LargeBinary, nullable=False),  # a tagged struct of piper.model.events, as JSON
+    Column("created_at", Instant, nullable=False),
+    Index("ix_event_shard_id", "shard", "id"),
+)
+
+# --- what people administer ---------------------------------------------------------------------
+
+pool = Table(
+    "pool",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("include_deferred", Boolean, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+)
+
+variable = Table(
+    "variable",
+    metadata,
+    Column("team", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),  # encrypted
+    Column("description", Text, nullable=False, server_default=""),
+    Column("updated_at", Instant, nullable=False),
+)
+
+connection = Table(
+    "connection",
+    metadata,
+    Column("team", Text, primary_key=True),
+    Column("conn_id", Text, primary_key=True),
+    Column("conn_type", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("host", Text),
+    Column("login", Text),
+    Column("schema", Text),
+    Column("port", Integer),
+    Column("secret", LargeBinary),  # password and extra, encrypted together
+    Column("updated_at", Instant, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("team", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object_type", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("detail", Json),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request", Text, nullable=False),  # hash of method, path and body
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
