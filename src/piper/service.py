@@ -96,10 +96,10 @@ class Service(ABC):
     def tick(self) -> float:
         """Do what there is to do, once. Returns the seconds until it wants to be called again (0 = at once)."""
 
-    def on_start(self) -> None:
+    def on_start(self) -> None:  # noqa: B027, a hook that may be left empty
         """Called in the service's thread before its first tick."""
 
-    def on_stop(self) -> None:
+    def on_stop(self) -> None:  # noqa: B027, a hook that may be left empty
         """Called in the service's thread after its last tick: hand over, close."""
 
     def start(self) -> None:
@@ -142,6 +142,6 @@ class Service(ABC):
         except Exception:
             self.failures += 1
             log.exception("%s failed (%d in a row); it goes on", self.name, self.failures)
-            return min(0.1 * 2 ** min(self.failures, 10), 10.0)
+            return float(min(0.1 * 2 ** min(self.failures, 10), 10.0))
         self.failures = 0
         return min(wait, POLL_SECONDS)
