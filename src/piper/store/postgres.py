@@ -119,18 +119,18 @@ class PostgresDriver:
         Raises:
             AmbiguousCommit: the connection broke before the answer came.
         """
+        if connection.connection.dbapi_connection.info.transaction_status.name == "INERROR":  # type: ignore[union-attr]
+            # PostgreSQL would answer COMMIT of a failed transaction with a quiet ROLLBACK.
+            raise StoreUnavailable(
+                f"{self._name}: an error inside the transaction was passed over; nothing was written"
+            )
         try:
-            answer = connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("COMMIT")
         except DBAPIError as error:
             # A session that was ended for idling had been rolled back before our COMMIT reached it.
             if error.connection_invalidated and _code(error) != "25P03":
                 raise AmbiguousCommit(f"{self._name}: the connection broke during COMMIT: {error.orig}") from error
             raise
-        if answer.cursor is not None and answer.cursor.statusmessage != "COMMIT":
-            # PostgreSQL answers COMMIT of a failed transaction with a quiet ROLLBACK.
-            raise StoreUnavailable(
-                f"{self._name}: an error inside the transaction was passed over; nothing was written"
-            )
 
     def roll_back(self, connection: Connection) -> None:
         """Undo the transaction, or give up its connection when that cannot be done."""
@@ -188,6 +188,7 @@ def _engine(url: sqlalchemy.URL, session: Mapping[str, str], pool_size: int) -> 
         url,
         connect_args={**TRANSPORT, "application_name": "piper", "options": options},
         isolation_level="AUTOCOMMIT",
+        use_native_hstore=False,  # which would ask every new connection for a type that nothing here uses
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=POOL_SECONDS,

@@ -43,8 +43,8 @@ _MEANING = {
     sqlite3.SQLITE_LOCKED: "is locked by another connection of this process",
     sqlite3.SQLITE_PROTOCOL: "is locked by another process: only one Piper may use it",
     sqlite3.SQLITE_FULL: "cannot grow, the disk is full: free some space",
-    sqlite3.SQLITE_READONLY: "is read-only: make the file and its folder writable for this user",
-    sqlite3.SQLITE_PERM: "is read-only: make the file and its folder writable for this user",
+    sqlite3.SQLITE_READONLY: "is read-only: make its files and their folder writable for this user",
+    sqlite3.SQLITE_PERM: "is read-only: make its files and their folder writable for this user",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: its folder must exist and be writable for this user",
     sqlite3.SQLITE_IOERR: "cannot be read or written, the disk or a limit on file sizes refused",
     sqlite3.SQLITE_NOMEM: "cannot be used, this process is out of memory",
@@ -52,6 +52,7 @@ _MEANING = {
     sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a backup",
     sqlite3.SQLITE_NOTADB: "is not a SQLite file: see that PIPER_HOME is the folder you mean",
 }
+_LOST_SYNC = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 _DUPLICATES = frozenset(
     {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
 )
@@ -115,12 +116,12 @@ class SqliteDriver:
         """Make the transaction last.
 
         Raises:
-            AmbiguousCommit: the disk failed under it: a restart may or may not find it in the log.
+            AmbiguousCommit: the log was written but did not surely reach the disk: only a restart will tell.
         """
         try:
             _raw(connection).execute("COMMIT")
         except sqlite3.Error as error:
-            if _primary_code(error) == sqlite3.SQLITE_IOERR:
+            if error.sqlite_errorcode in _LOST_SYNC:
                 raise AmbiguousCommit(f"{self.path}: the disk failed during COMMIT: {error}") from error
             raise
 
@@ -163,8 +164,12 @@ class SqliteDriver:
 
 def refuse_network_file_system(path: Path) -> None:
     """Raise InvalidSetting if `path` would lie on a network file system, as far as Linux can tell."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    kind = _file_system(folder)
+    folder = next(parent for parent in path.absolute().parents if os.path.exists(parent))
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text()
+    except OSError:  # not Linux
+        return
+    kind = file_system_of(os.stat(folder).st_dev, mounts)
     if kind in NETWORK_FILE_SYSTEMS:
         raise InvalidSetting(
             f"{path} would lie on a network file system ({kind}), where SQLite cannot lock: "
@@ -172,14 +177,10 @@ def refuse_network_file_system(path: Path) -> None:
         )
 
 
-def _file_system(folder: Path) -> str:
-    device = os.stat(folder).st_dev
+def file_system_of(device: int, mounts: str) -> str:
+    """The kind of the file system on `device`, from the text of /proc/self/mountinfo; empty if it is not there."""
     number = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    for mount in mounts:
+    for mount in mounts.splitlines():
         before, _, after = mount.partition(" - ")
         if before.split()[2] == number:
             return after.split()[0]
