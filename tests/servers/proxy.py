@@ -58,6 +58,8 @@ class Proxy:
 
     def close(self) -> None:
         """Stop listening and break everything."""
+        with contextlib.suppress(OSError):  # closed before
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends the accept that waits in another thread
         self._listener.close()
         self.flow()
         self.reset()

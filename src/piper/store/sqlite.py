@@ -14,6 +14,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -245,7 +246,7 @@ def _engine(url: sqlalchemy.URL, synchronous: str, pool_size: int, cache_kib: in
 
     @sqlalchemy.event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
-        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        mode = _keep_write_ahead_log(connection)
         if mode != "wal":
             raise InvalidSetting(f"{url.database}: SQLite cannot keep a write-ahead log there, only {mode!r}")
         for pragma in (
@@ -258,3 +259,18 @@ def _engine(url: sqlalchemy.URL, synchronous: str, pool_size: int, cache_kib: in
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine
+
+
+def _keep_write_ahead_log(connection: sqlite3.Connection) -> str:
+    """Ask for a write-ahead log; returns the journal that there is then.
+
+    SQLite's busy handler does not cover this change, which two that open a new database meet.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
