@@ -5,7 +5,7 @@ come at any time and hold for open and new connections:
 
 * `hold()` passes nothing on in either direction, and closes nothing: a partition; `flow()` heals it, and
   what was under way arrives late;
-* `reset()` breaks every open connection;
+* `reset()` breaks every open connection; `refuse()` does, and lets no new one through until `welcome()`;
 * `cut_before(words)` breaks the connection when the client says `words`, which never arrive;
 * `lose_reply_to(words)` lets `words` arrive and breaks the connection instead of the server's answer.
 """
@@ -28,6 +28,7 @@ class Proxy:
         self._target_port = target_port
         self._flowing = threading.Event()
         self._flowing.set()
+        self._welcome = True
         self._cut_before = b""
         self._lose_reply_to = b""
         self._pairs: list[_Pair] = []
@@ -47,6 +48,15 @@ class Proxy:
         """Break every open connection."""
         for pair in self._pairs:
             pair.reset()
+
+    def refuse(self) -> None:
+        """Break every connection, open and new, until `welcome`."""
+        self._welcome = False
+        self.reset()
+
+    def welcome(self) -> None:
+        """Let new connections through again."""
+        self._welcome = True
 
     def cut_before(self, words: bytes) -> None:
         """Break a connection on which the client says `words`, before they arrive. Empty: no more."""
@@ -68,6 +78,9 @@ class Proxy:
         with contextlib.suppress(OSError):  # closed
             while True:
                 client, _address = self._listener.accept()
+                if not self._welcome:
+                    client.close()
+                    continue
                 try:
                     server = socket.create_connection(("127.0.0.1", self._target_port))
                 except OSError:
