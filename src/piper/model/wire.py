@@ -76,6 +76,8 @@ class RunContext(Struct, frozen=True, omit_defaults=True):
     conf: dict[str, Json] = field(default_factory=dict)
     started_at: datetime | None = None
     queued_at: datetime | None = None
+    ended_at: datetime | None = None
+    """Of an earlier run that was asked for."""
     state: RunState = RunState.RUNNING
     clears: int = 0
     triggered_by: str = ""
@@ -175,7 +177,10 @@ class XComFound(Struct, frozen=True, array_like=True):
 
 
 class GetXComs(Struct, frozen=True, tag="get_xcoms", omit_defaults=True):
-    """Values of a mapped task, ordered by map index, `start ≤ position < stop` among those pushed."""
+    """Values of a task's instances, ordered by map index, `start ≤ position < stop` among those pushed.
+
+    An unmapped task has one, with the map index `ids.UNMAPPED`.
+    """
 
     task_id: str
     key: str
