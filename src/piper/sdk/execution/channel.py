@@ -63,3 +63,9 @@ def error_of(problem: wire.Problem) -> PiperError:
 def ask(channel: Channel, request: wire.Request, answer: type[Answer]) -> Answer:
     """Ask, and give the answer the type that this question's answers have."""
     return msgspec.convert(channel.ask(request), answer)
+
+
+def ask_maybe(channel: Channel, request: wire.Request, answer: type[Answer]) -> Answer | None:
+    """As `ask`, where the answer may be that there is none."""
+    found = channel.ask(request)
+    return None if found is None else msgspec.convert(found, answer)
