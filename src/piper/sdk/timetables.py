@@ -132,6 +132,8 @@ class Timetable:
 
 BaseTimetable = Timetable
 
+_ALWAYS_RIGHT = (data.NeverTimetable, data.OnceTimetable, data.ContinuousTimetable, data.AssetTimetable)
+
 
 class BuiltInTimetable(Timetable):
     """A timetable that is a description: the scheduler follows it without this object."""
@@ -146,10 +148,13 @@ class BuiltInTimetable(Timetable):
 
     def validate(self) -> None:
         """Raise AirflowTimetableInvalid if the scheduler could not follow it."""
+        timetable = self.as_data("UTC")
+        if isinstance(timetable, _ALWAYS_RIGHT):
+            return
         from piper.timetables import check  # only publication asks, and it loads a cron parser
 
         try:
-            check(self.as_data("UTC"))
+            check(timetable)
         except InvalidSchedule as error:
             raise AirflowTimetableInvalid(str(error)) from None
 
