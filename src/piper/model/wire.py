@@ -139,6 +139,8 @@ class Report(Struct, frozen=True, tag="report", omit_defaults=True):
     parameters: Json = None
     metrics: Json = None
     rendered: Json = None
+    label: str = ""
+    """Of a mapped instance: its name for people, what `map_index_template` gave."""
 
 
 class Heartbeat(Struct, frozen=True, tag="heartbeat"):
