@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,16 @@ _ANY: Any = object()
 """Where None has a meaning of its own."""
 
 
+@dataclass(frozen=True)
+class OtherWorkflow:
+    """What a task may know of another workflow."""
+
+    dag_id: str
+    is_paused: bool
+    task_ids: tuple[str, ...] = ()
+    group_ids: tuple[str, ...] = ()
+
+
 class RuntimeTaskInstance:
     """One task of one run, while it is executed.
 
@@ -33,6 +44,11 @@ class RuntimeTaskInstance:
         """What `map_index_template` gave: the instance's name for people."""
 
     # --- what it is -----------------------------------------------------------------------------
+
+    @property
+    def execution(self) -> Execution:
+        """Piper's own view of it."""
+        return self._execution
 
     @property
     def id(self) -> int:
@@ -308,8 +324,8 @@ class RuntimeTaskInstance:
         return run.state.value
 
     @staticmethod
-    def get_dag(dag_id: str) -> wire.WorkflowFound:
-        """What a task may know of another workflow; `is_paused` says whether it is paused.
+    def get_dag(dag_id: str) -> OtherWorkflow:
+        """What a task may know of another workflow.
 
         Raises:
             LookupError: there is no such workflow.
@@ -317,4 +333,4 @@ class RuntimeTaskInstance:
         found = ask_maybe(current_channel(), wire.FindWorkflow(dag_id), wire.WorkflowFound)
         if found is None:
             raise LookupError(f"there is no workflow {dag_id!r}")
-        return found
+        return OtherWorkflow(dag_id, found.paused, found.task_ids, found.group_ids)

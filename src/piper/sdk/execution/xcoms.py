@@ -10,17 +10,25 @@ that came with the task, and from the Task API.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from piper.model import wire
 from piper.model.ids import UNMAPPED
 from piper.model.run import NOT_SIZED
 from piper.model.spec import RETURN_KEY
-from piper.sdk.exceptions import UnmappableXComLengthPushed, UnmappableXComTypePushed, XComForMappingNotPushed
+from piper.sdk.exceptions import (
+    UnmappableXComLengthPushed,
+    UnmappableXComTypePushed,
+    XComForMappingNotPushed,
+    XComNotFound,
+)
 from piper.sdk.execution import serde
 from piper.sdk.execution.channel import ask
 from piper.sdk.execution.current import Execution
+
+if TYPE_CHECKING:
+    from piper.sdk.xcom_arg import PlainXComArg
 
 LARGEST_XCOM = 16 << 20
 """Bytes of JSON; more is an error, since a value passes through the memory of every process on its way."""
@@ -267,3 +275,35 @@ class LazyXComSequence(Sequence[Any]):
 
 def _equal(one: Any, other: Any) -> bool:
     return bool(one == other)
+
+
+# --- references in arguments --------------------------------------------------------------------
+
+
+def resolve_reference(reference: PlainXComArg, context: Mapping[str, Any]) -> Any:
+    """What a reference to another task's XCom is, in a running task.
+
+    Of a mapped task the sequence of all results; of a task in the same mapped group that of the same instance; of
+    a task in another mapped group its only result or the list of all; otherwise the value. None if the task
+    returned nothing or was skipped.
+
+    Raises:
+        XComNotFound: the task pushed nothing under a key that it was expected to push.
+    """
+    execution: Execution = context["ti"].execution
+    task, key = reference.operator, reference.key
+    if task.is_mapped:
+        return LazyXComSequence(execution, task.task_id, key)
+    group = task.get_closest_mapped_task_group()
+    if group is None:
+        value = pull(execution, task.task_id, key)
+    elif group in execution.task.iter_mapped_task_groups():
+        value = pull(execution, task.task_id, key, map_index=execution.facts.map_index)
+    else:
+        values = list(LazyXComSequence(execution, task.task_id, key))
+        value = values if len(values) > 1 else values[0] if values else ABSENT
+    if value is not ABSENT:
+        return value
+    if key == RETURN_KEY or task.multiple_outputs:
+        return None
+    raise XComNotFound(execution.facts.run.workflow_id, task.task_id, key)
