@@ -174,7 +174,9 @@ def moment(value: Any) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise ValueError(f"{value!r} is not a date: write it like 2026-01-31 or 2026-01-31T06:30:00+01:00") from None
+            raise ValueError(
+                f"{value!r} is not a date: write it like 2026-01-31 or 2026-01-31T06:30:00+01:00"
+            ) from None
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, datetime):
@@ -218,7 +220,9 @@ def rule(value: Any) -> TriggerRule:
     except ValueError:
         from piper.sdk.spelling import did_you_mean
 
-        raise ValueError(f"there is no trigger rule {did_you_mean(str(value), [r.value for r in TriggerRule])}") from None
+        raise ValueError(
+            f"there is no trigger rule {did_you_mean(str(value), [r.value for r in TriggerRule])}"
+        ) from None
 
 
 def slots(value: Any) -> int:
