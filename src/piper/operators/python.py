@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
 from piper.model.run import Decision
 from piper.sdk.arguments import OperatorArguments
 from piper.sdk.branch import BaseBranchOperator, Branches, SkipMixin, decide
+from piper.sdk.decorators import DecoratedOperator
 from piper.sdk.exceptions import AirflowException
 from piper.sdk.execution.arguments import keyword_arguments
 from piper.sdk.execution.callbacks import call
 from piper.sdk.execution.current import current_execution
 from piper.sdk.operator import BaseOperator
+from piper.sdk.signatures import signature_of
 
 LONGEST_LOGGED_RESULT = 4096
 """Characters of a returned value that the log shows."""
@@ -144,6 +147,103 @@ class ShortCircuitOperator(PythonOperator, SkipMixin):
         below = sorted(each.task_id for each in task.get_flat_relatives() if not each.is_teardown)
         if below:
             decide(ti, Decision(skip_descendants=True), {"skipped": below}, below)
+
+
+class AssetOperator(PythonOperator):
+    """The task of an `@asset`: calls its function.
+
+    Parameters of the function that are named like assets receive these: `self` the one that is made, others those
+    that it reads. `context` receives the context, `outlet_events` its own.
+
+    Arguments:
+        python_callable: the function.
+        definition_name: name of the asset, or of the function that makes several.
+    """
+
+    def __init__(
+        self,
+        *,
+        task_id: str,
+        python_callable: Callable[..., Any],
+        definition_name: str,
+        **arguments: Unpack[OperatorArguments],
+    ) -> None:
+        super().__init__(task_id=task_id, python_callable=python_callable, **arguments)
+        self.definition_name = definition_name
+
+    def determine_kwargs(self, context: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The function's arguments, by the names of its parameters."""
+        made = {"self": self.outlets[0] if len(self.outlets) == 1 else tuple(self.outlets)}
+        read = {inlet.name: inlet for inlet in self.inlets if hasattr(inlet, "name")}
+        special = {"context": context, "outlet_events": context["outlet_events"]}
+        known = read | made | special
+        parameters = signature_of(self.python_callable).parameters
+        return {name: known[name] for name in parameters if name in known}
+
+
+# --- @task, @task.branch, @task.short_circuit ---------------------------------------------------
+
+
+class PythonDecoratedOperator(DecoratedOperator, PythonOperator):
+    """What `@task` makes of a function. An asset among its arguments is an inlet, one that it returns an outlet.
+
+    Arguments:
+        python_callable: the function.
+        op_args: its positional arguments. (templated)
+        op_kwargs: its keyword arguments. (templated)
+    """
+
+    template_fields: Sequence[str] = ("templates_dict", "op_args", "op_kwargs")
+    custom_operator_name = "@task"
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Sequence[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        function = {"python_callable": python_callable, "op_args": op_args, "op_kwargs": op_kwargs}
+        super().__init__(
+            python_callable=python_callable,
+            op_args=op_args,
+            op_kwargs=op_kwargs,
+            kwargs_to_upstream=function,
+            **kwargs,
+        )
+
+    def execute(self, context: Any) -> Any:
+        """Call the function and return its result."""
+        self.add_inlets(_assets_among([*self.op_args, *self.op_kwargs.values()]))
+        result = super().execute(context)
+        self.add_outlets(_assets_among(result if isinstance(result, list) else [result]))
+        return result
+
+
+class BranchDecoratedOperator(PythonDecoratedOperator, BranchPythonOperator):
+    """What `@task.branch` makes of a function.
+
+    Arguments:
+        python_callable: the function; it returns ids of tasks or groups to follow.
+    """
+
+    custom_operator_name = "@task.branch"
+
+
+class ShortCircuitDecoratedOperator(PythonDecoratedOperator, ShortCircuitOperator):
+    """What `@task.short_circuit` makes of a function.
+
+    Arguments:
+        python_callable: the function; a falsy result skips what is below.
+    """
+
+    custom_operator_name = "@task.short_circuit"
+
+
+def _assets_among(values: Collection[Any]) -> list[Any]:
+    assets = sys.modules.get("piper.sdk.assets")  # a file that has not imported it has none
+    return [value for value in values if isinstance(value, assets.Asset)] if assets is not None else []
 
 
 def _shown(value: Any) -> str:

@@ -49,9 +49,12 @@ class SkipMixin:
             AirflowException: an id is not a task's, or not even a string.
             DownstreamTasksSkipped: to tell the runner; let it pass.
         """
-        task = ti.task
-        chosen = _checked(branch_task_ids, task.dag)
-        below = set().union(*(task.dag.get_task(task_id).get_flat_relative_ids(upstream=False) for task_id in chosen))
+        task, dag = ti.task, _dag_of(ti)
+        chosen = _checked(branch_task_ids, dag)
+        if dag is None:
+            decide(ti, Decision(followed=tuple(sorted(chosen))), {"followed": sorted(chosen)}, [task.task_id])
+            return
+        below = set().union(*(dag.get_task(task_id).get_flat_relative_ids(upstream=False) for task_id in chosen))
         direct = sorted(task.downstream_task_ids)
         if not direct:
             return
@@ -76,7 +79,7 @@ class BranchMixIn(SkipMixin):
         """
         log.info("Branch into %s", branches_to_execute)
         ti = context["ti"]
-        chosen = None if branches_to_execute is None else _roots(ti.task.dag, branches_to_execute)
+        chosen = None if branches_to_execute is None else _roots(_dag_of(ti), branches_to_execute)
         self.skip_all_except(ti, chosen)
         return branches_to_execute
 
@@ -115,12 +118,17 @@ def decide(ti: Any, decision: Decision, shown: dict[str, list[str]], skipped: li
         raise DownstreamTasksSkipped(tasks=skipped)
 
 
+def _dag_of(ti: Any) -> Any:
+    """The task's DAG; None where the task was made from its spec alone: only the scheduler knows what is below it."""
+    return ti.task.get_dag() if ti.execution.facts.task.code else None
+
+
 def _roots(dag: Any, branches: str | Iterable[str]) -> list[str]:
     """The branches, each group replaced by the tasks that it begins with."""
     named = [branches] if isinstance(branches, str) or not isinstance(branches, Iterable) else branches
     found: list[str] = []
     for branch in named:
-        group = dag.task_group_dict.get(branch) if isinstance(branch, str) else None
+        group = dag.task_group_dict.get(branch) if dag is not None and isinstance(branch, str) else None
         found += [branch] if group is None else [root.task_id for root in group.roots]
     return found
 
@@ -139,7 +147,7 @@ def _checked(branches: Branches, dag: Any) -> set[str]:
     wrong = [branch for branch in chosen if not isinstance(branch, str)]
     if wrong:
         raise AirflowException(f"a branch is named by a task id, and not by {wrong[0]!r}: return ids of this DAG")
-    unknown = sorted(set(chosen) - set(dag.task_ids))
+    unknown = sorted(set(chosen) - set(dag.task_ids)) if dag is not None else []
     if unknown:
         raise AirflowException(
             f"'branch_task_ids' must contain only valid task_ids. Invalid tasks found: {', '.join(map(repr, unknown))}"

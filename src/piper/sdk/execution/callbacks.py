@@ -85,14 +85,15 @@ async def _exhaust_async(generator: Any, execution: Execution) -> None:
 
 def _take(produced: Any, execution: Execution) -> None:
     """Make what a generator yielded part of the asset events."""
-    if not (hasattr(produced, "asset") and hasattr(produced, "extra")):
+    from piper.sdk.assets import Metadata  # only generators get here
+
+    if not isinstance(produced, Metadata):
         log.warning("the task yielded a %s, which is ignored: yield Metadata(asset, extra)", type(produced).__name__)
         return
     events = execution.outlet_events
     events[produced.asset].extra.update(produced.extra)
-    alias = getattr(produced, "alias", None)
-    if alias is not None:
-        events[alias].add(produced.asset, extra=produced.extra)
+    if produced.alias is not None:
+        events[produced.alias].add(produced.asset, extra=produced.extra)
 
 
 def _flags(function: Any) -> int:

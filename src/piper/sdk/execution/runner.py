@@ -35,7 +35,7 @@ from piper.sdk.execution.current import Execution, current_execution, executing
 from piper.sdk.execution.environment import variables_of
 from piper.sdk.execution.executable import TRIGGER_FAILED, TRIGGER_TIMEOUT
 from piper.sdk.execution.failure import describe
-from piper.sdk.execution.masking import redact
+from piper.sdk.execution.masking import begin_masking, redact
 from piper.sdk.execution.rendered import rendered_fields
 from piper.sdk.execution.time_limit import time_limit
 from piper.sdk.operator import BaseOperator
@@ -64,6 +64,7 @@ def run_task(operator: AbstractOperator, context: wire.TaskContext, channel: Cha
     started = datetime.now(UTC)
     error: BaseException | None = None
     with executing(execution), _exported(execution):
+        begin_masking()
         try:
             event: TaskEvent = _succeed(execution, _enter(execution))
         except KeyboardInterrupt:
@@ -72,7 +73,10 @@ def run_task(operator: AbstractOperator, context: wire.TaskContext, channel: Cha
         except BaseException as raised:
             event, error = _conclude(execution, raised)
         if not outcome.pauses(event):
+            _push_links(execution)
             _call_back(execution, event, error)
+        if execution.task.overwrite_rtif_after_execution:  # its fields get their values while it runs
+            execution.rendered = rendered_fields(execution.task)
     return _report(execution, event, started)
 
 
@@ -221,6 +225,17 @@ def _defer(identity: Identity, wait: TaskDeferred) -> Deferred:
     trigger, arguments = wait.trigger.serialize()
     log.info("Waiting for %s", trigger)
     return outcome.deferred(identity, wait, trigger, serde.to_json(arguments), serde.to_json(wait.kwargs or {}))
+
+
+def _push_links(execution: Execution) -> None:
+    """Leave the operator's links to other systems, under the keys where the UI looks for them."""
+    for link in execution.task.operator_extra_links:
+        try:
+            target = link.get_link(operator=execution.task, ti_key=execution.ti)
+            if target:
+                xcoms.push(execution, link.xcom_key, target)
+        except Exception as trouble:
+            log.error("The link %r cannot be made:\n%s", link.name, describe(trouble))
 
 
 def _call_back(execution: Execution, event: TaskEvent, error: BaseException | None) -> None:
