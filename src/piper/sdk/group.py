@@ -221,14 +221,12 @@ class TaskGroup(DependencyMixin):
             _tell(others, self, other_is_upstream=True)
 
     def _leaves_or_before(self) -> Sequence[AbstractOperator]:
+        if leaves := list(self.get_leaves()):
+            return leaves
         group: TaskGroup | None = self
-        while group is not None:
-            if leaves := list(group.get_leaves()):
-                return leaves
-            if group.upstream_ids:
-                return [self.dag.get_task(task_id) for task_id in group.upstream_ids]
+        while group is not None and not group.upstream_ids:
             group = group.parent_group
-        return ()
+        return [self.dag.get_task(task_id) for task_id in group.upstream_ids] if group is not None else ()
 
     def meet(self, other: DependencyMixin, *, other_is_upstream: bool) -> None:
         """Remember who comes before an empty group, so that it can hand the arrow on."""

@@ -29,7 +29,8 @@ from piper.model.spec import DEFAULT_POOL, Isolation, SensorSpec
 from piper.model.states import TriggerRule, WeightRule
 from piper.sdk import scope
 from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS, OperatorArguments, uniform
-from piper.sdk.exceptions import AirflowException, TaskDeferred
+from piper.sdk.exceptions import AirflowException, TaskDeferralError, TaskDeferralTimeout, TaskDeferred
+from piper.sdk.execution.templating import Templater
 from piper.sdk.node import DependencyMixin, each
 from piper.sdk.place import Place, place_of
 from piper.sdk.spelling import only_known
@@ -50,8 +51,11 @@ _PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
 
 _NOTHING: Mapping[str, Any] = {}
 
+TRIGGER_FAILED = "__fail__"
+"""In place of the method to go on with: the trigger that a task waited for failed."""
 
-class AbstractOperator(DependencyMixin):
+
+class AbstractOperator(Templater, DependencyMixin):
     """What a task and a mapped task have in common: the common arguments' defaults, arrows, setup and teardown."""
 
     task_id: str
@@ -468,7 +472,7 @@ def _warn_of_sla() -> None:
     warnings.warn("SLAs are gone since Airflow 3.0; see deadline alerts", stacklevel=6)
 
 
-def _merge_defaults(dag: DAG | None, group: TaskGroup | None, own: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def merge_defaults(dag: DAG | None, group: TaskGroup | None, own: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The defaults that apply: DAG < outer group < inner group < the operator's own."""
     defaults: Mapping[str, Any] = dag.default_args if dag is not None else _NOTHING
     if group is not None and group.default_args:
@@ -496,7 +500,7 @@ class OperatorMeta(ABCMeta):
         group = arguments.pop("task_group", None)
         if group is None and dag is not None:
             group = scope.current_group(dag)
-        defaults = _merge_defaults(dag, group, arguments.pop("default_args", None))
+        defaults = merge_defaults(dag, group, arguments.pop("default_args", None))
         return cls.make(arguments, dag=dag, group=group, defaults=defaults, place=place_of(sys._getframe(1)))
 
     def make(
@@ -515,9 +519,11 @@ class OperatorMeta(ABCMeta):
         if place is not None:
             operator._place = place
         cls.__init__(operator, **arguments)
-        del operator._making
+        fields = operator.__dict__
+        del fields["_making"]
         if dag is not None:
             operator._set_upstream_of_results()
+        fields["_made"] = True
         return operator
 
 
@@ -576,8 +582,14 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
     start_trigger_args: Any = None
     overwrite_rtif_after_execution: bool = False
 
+    triggers_workflow: str = ""
+    """The DAG that it starts, if that is known in the file: an edge between workflows."""
+    waits_for_workflow: str = ""
+    """The DAG whose tasks it waits for, if that is known in the file."""
+
     given: dict[str, Any]
-    """What the constructor was given, explicitly or through default_args."""
+    """What the constructor was given, explicitly or through default_args, and has been assigned since."""
+    _made: bool = False
     _making: tuple[DAG | None, TaskGroup | None, Mapping[str, Any]]
 
     def __init__(self, *, task_id: str, **arguments: Unpack[OperatorArguments]) -> None:
@@ -599,6 +611,20 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         self._take(arguments)
         if dag is not None:
             dag.add_task(self, group)
+        if scope.setup_scopes:
+            scope.setup_scopes[-1].tasks.append(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if self._made:
+            self._note_assignment(name, value)
+
+    def _note_assignment(self, name: str, value: Any) -> None:
+        """An author assigned an attribute of a finished task: `task.bash_command = other.output`."""
+        if name in self.given or name in self.template_fields:
+            self.given[name] = value
+        if name in self.template_fields and type(value) not in _PLAIN:
+            self._wait_for_results_in(value)
 
     @classmethod
     def known_arguments(cls) -> frozenset[str]:
@@ -691,7 +717,25 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         """A copy whose template fields may be rendered."""
         import copy  # only in a running task
 
-        return copy.copy(self)
+        mine = copy.copy(self)
+        mine.__dict__["_made"] = False
+        return mine
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """Go on after a deferral.
+
+        Arguments:
+            next_method: the method that `defer` named; `__fail__` if the trigger failed.
+            next_kwargs: its arguments; of a failure: `error`, and `timeout` if that was it.
+
+        Raises:
+            TaskDeferralTimeout: the trigger did not fire in time.
+            TaskDeferralError: the trigger failed.
+        """
+        arguments = next_kwargs or {}
+        if next_method == TRIGGER_FAILED:
+            raise (TaskDeferralTimeout if arguments.get("timeout") else TaskDeferralError)(arguments.get("error"))
+        return getattr(self, next_method)(context, **arguments)
 
     def unmap(self, resolve: Mapping[str, Any] | None) -> Self:
         """Itself: it is not mapped."""

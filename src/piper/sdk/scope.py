@@ -15,9 +15,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from piper.sdk.dag import DAG
     from piper.sdk.group import TaskGroup
+    from piper.sdk.operator import AbstractOperator
 
 _dags: list[DAG | None] = []
 _groups: list[TaskGroup] = []
+
+
+@dataclass(slots=True)
+class SetupScope:
+    """A `with` block of setups or teardowns, and the tasks made in it (see `setup_teardown`)."""
+
+    setups: list[AbstractOperator]
+    teardowns: list[AbstractOperator]
+    tasks: list[AbstractOperator] = field(default_factory=list)
+
+
+setup_scopes: list[SetupScope] = []
 
 
 @dataclass(slots=True)
@@ -80,11 +93,11 @@ def loading_file() -> str:
 def loading(file: str) -> Iterator[Loading]:
     """While a file is loaded. Whatever scopes the file leaves open (an exception in a `with`) are closed."""
     global _loading
-    outer = _loading, _dags[:], _groups[:]
-    _dags.clear()
-    _groups.clear()
+    outer = _loading, _dags[:], _groups[:], setup_scopes[:]
+    for stack in (_dags, _groups, setup_scopes):
+        stack.clear()
     _loading = Loading(file)
     try:
         yield _loading
     finally:
-        _loading, _dags[:], _groups[:] = outer
+        _loading, _dags[:], _groups[:], setup_scopes[:] = outer

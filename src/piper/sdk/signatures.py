@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import lru_cache
+from types import CodeType, FunctionType
 from typing import Any
 
 from piper.sdk.operator import BaseOperator
@@ -25,7 +26,18 @@ def constructor_arguments(operator: type[BaseOperator]) -> dict[str, inspect.Par
     return found
 
 
-@lru_cache(maxsize=4096)
+_signatures: dict[CodeType, inspect.Signature] = {}
+
+
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """`inspect.signature`, remembered: a function may become thousands of tasks."""
-    return inspect.signature(function)
+    """`inspect.signature`, remembered: a function may become thousands of tasks, and so may one that a
+    factory defines anew each time."""
+    if type(function) is not FunctionType or function.__defaults__ or function.__kwdefaults__ or function.__dict__:
+        return _signature_of_object(function)
+    found = _signatures.get(function.__code__)
+    if found is None:
+        found = _signatures[function.__code__] = inspect.signature(function)
+    return found
+
+
+_signature_of_object = lru_cache(maxsize=1024)(inspect.signature)
