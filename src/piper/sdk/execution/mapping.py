@@ -23,7 +23,6 @@ from piper.sdk.xcom_arg import (
 )
 
 from piper.model import wire
-from piper.model.spec import ResultLength
 from piper.sdk.execution import serde
 from piper.sdk.execution.channel import ask
 from piper.sdk.execution.current import Execution
@@ -179,13 +178,10 @@ def _element_of_row(execution: Execution, sources: Sequence[Any], index: int) ->
 
 
 def _element_of_result(execution: Execution, source: PlainXComArg, index: int) -> Any:
-    task_id, facts = source.operator.task_id, execution.facts
+    task_id = source.operator.task_id
     if source.operator.get_needs_expansion():
         found = ask(execution.channel, wire.GetXComs(task_id, source.key, index, index + 1), wire.XComsFound)
         value = serde.decode(found.values[0][1]) if found.values else ABSENT
-    elif facts.element is not None and index == facts.map_index and facts.task.mapped == ResultLength(task_id):
-        sent = facts.element
-        return serde.decode(sent) if isinstance(sent, bytes) else serde.from_json(sent)
     else:
         value = pull_element(execution, task_id, index)
     if value is ABSENT:
