@@ -157,16 +157,21 @@ class GetXCom(Struct, frozen=True, tag="get_xcom", omit_defaults=True):
     map_index: int | None = None
     """None: of an unmapped task its value, of a mapped one nothing (ask GetXComs)."""
     element: int | None = None
-    """Only this element of the stored list, or this (key, value) of the stored dict."""
+    """Only this element of the stored JSON array, or this entry of the stored object. A tuple is stored as
+    `{"__classname__": "builtins.tuple", "__version__": 1, "__data__": […]}` and counts as its array."""
     workflow_id: str = ""
     run_id: str = ""
     include_prior_dates: bool = False
 
 
 class XComFound(Struct, frozen=True, array_like=True):
-    """JSON text, or None when there is no such value."""
+    """JSON text, or None when there is no such value or element."""
 
     value: bytes | None
+    length: int | None = None
+    """Elements of the whole stored value when it is a list or dict, also when only one was asked for."""
+    key: str | None = None
+    """Of an entry of a stored dict: its key; `value` is then what it maps to."""
 
 
 class GetXComs(Struct, frozen=True, tag="get_xcoms", omit_defaults=True):
