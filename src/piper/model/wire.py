@@ -4,7 +4,7 @@ Three parties: the *child* that runs one task, its *supervisor* on the same host
 in front of the store. A child's socket stands for its execution: the child never learns its token.
 The supervisor adds (identity, token) to what the child says and forwards it, many at a time.
 
-    executor   → supervisor   Dispatch, Cancel, Forget           pushes: no reply
+    executor   → supervisor   Dispatch, Cancel                   pushes: no reply
     supervisor → Task API     [Call, …]  → [Reply, …]            batched, in any order, matched by id
     child      → supervisor   Ask, Tell                          an Ask has an answer, a Tell has none
     supervisor → child        Answer, and one TaskContext at the beginning
@@ -97,10 +97,11 @@ class TaskContext(Struct, frozen=True, omit_defaults=True):
     resume: Json = None
     """After a deferral: `{"method":…, "arguments":…, "event":… | "error":…}`."""
     reschedules: int = 0
-    element: Json = None
-    """Of a mapped instance whose one source is a single upstream list: its own element."""
-    xcoms: dict[str, Json] = field(default_factory=dict)
-    """Small upstream values that the arguments refer to, `"task_id/key"` → JSON value."""
+    element: XComFound | None = None
+    """Of a mapped instance whose one source is the result of one unmapped task: its own element.
+    None: not one of those, or too long to be handed over here: ask `GetXCom`."""
+    xcoms: dict[str, bytes] = field(default_factory=dict)
+    """Small upstream values that the arguments refer to, `"task_id/key"` → JSON text."""
     log: str = ""
     """Where its log goes, relative to the log store's root."""
 
@@ -140,7 +141,10 @@ class Report(Struct, frozen=True, tag="report", omit_defaults=True):
 
 
 class Heartbeat(Struct, frozen=True, tag="heartbeat"):
-    """The worker lives and holds these; the answer lists those it must end."""
+    """The worker lives and holds these; the answer lists those it must end (all, when it was declared dead).
+
+    `worker` is a name that no other process has or had: a supervisor makes a new one whenever it starts.
+    """
 
     worker: str
     held: tuple[Identity, ...]
@@ -186,7 +190,8 @@ class GetXComs(Struct, frozen=True, tag="get_xcoms", omit_defaults=True):
 
 
 class XComsFound(Struct, frozen=True, array_like=True):
-    """How many there are in all, and (map_index, JSON text) of those asked for."""
+    """How many there are in all, and (map_index, JSON text) of those asked for: at least one where there is one,
+    but fewer than asked when they are long. Whoever wants more asks again from where these end."""
 
     total: int
     values: tuple[tuple[int, bytes], ...]
