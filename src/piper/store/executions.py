@@ -15,19 +15,19 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
 import sqlalchemy
 from sqlalchemy import Connection, Insert, Row, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from piper.model.events import Event, Lost
+from piper.model.events import Lost
 from piper.model.run import Identity
 from piper.model.schedule import DataInterval
 from piper.model.spec import Isolation, Json
 from piper.model.states import TaskState
 from piper.model.wire import CodeRef, RunContext
 from piper.store.database import guarded
-from piper.store.schema import attempt, event, run, spec, task_instance
+from piper.store.events import append_events, event_row
+from piper.store.schema import attempt, run, spec, task_instance
 
 _instance = task_instance.c
 _SCHEDULED = sqlalchemy.literal_column("'scheduled'")
@@ -322,22 +322,6 @@ def close_attempts(connection: Connection, endings: Sequence[Ending]) -> None:
     guarded(connection, _CLOSE_ATTEMPT, rows, "closing attempts")
 
 
-_encoder = msgspec.json.Encoder()
-_APPEND = event.insert()
-
-
-def append_events(
-    connection: Connection, events: Sequence[tuple[int, int, Event]], created_at: datetime
-) -> None:
-    """Say these, each a (shard, run, event), to the owners of the shards."""
-    rows = [
-        {"shard": shard, "run": run_number, "body": _encoder.encode(body), "created_at": created_at}
-        for shard, run_number, body in events
-    ]
-    if rows:
-        connection.execute(_APPEND, rows)
-
-
 def lose(connection: Connection, executions: Sequence[Execution], error: str, now: datetime) -> list[Identity]:
     """Declare those of these locked executions lost that have not been reported on; returns them.
 
@@ -346,7 +330,9 @@ def lose(connection: Connection, executions: Sequence[Execution], error: str, no
     lost = [execution for execution in executions if execution.is_unreported]
     close_attempts(connection, [Ending(one.identity, TaskState.FAILED, now, error=error) for one in lost])
     facts = runs_of(connection, {one.run for one in lost}) if lost else {}
-    append_events(connection, [(facts[one.run].shard, one.run, Lost(one.identity, error)) for one in lost], now)
+    append_events(
+        connection, [event_row(facts[one.run].shard, one.run, Lost(one.identity, error), now) for one in lost]
+    )
     return [one.identity for one in lost]
 
 
