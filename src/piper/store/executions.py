@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import Connection, Insert, Row, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Insert, Row, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from piper.model.events import Lost
@@ -30,9 +30,9 @@ from piper.store.events import append_events, event_row
 from piper.store.schema import attempt, run, spec, task_instance
 
 _instance = task_instance.c
-_SCHEDULED = sqlalchemy.literal_column("'scheduled'")
-_QUEUED = sqlalchemy.literal_column("'queued'")
-_RUNNING = sqlalchemy.literal_column("'running'")
+_SCHEDULED: ColumnElement[str] = sqlalchemy.literal_column("'scheduled'")
+_QUEUED: ColumnElement[str] = sqlalchemy.literal_column("'queued'")
+_RUNNING: ColumnElement[str] = sqlalchemy.literal_column("'running'")
 _HOLDS_A_SLOT = sqlalchemy.text("task_instance.state IN ('queued', 'running')")
 """The condition of the partial index, word for word: SQLite takes the index only where it finds that in the query."""
 
@@ -54,6 +54,7 @@ class Execution(NamedTuple):
     queued_at: datetime | None
     started_at: datetime | None
     start_nonce: str | None
+    worker: str | None
     attempt_state: TaskState | None
     attempt_legs: int | None
 
@@ -121,6 +122,7 @@ _EXECUTIONS = select(
     _instance.queued_at,
     _instance.started_at,
     _instance.start_nonce,
+    _instance.worker,
     attempt.c.state.label("attempt_state"),
     attempt.c.legs,
 ).join_from(
@@ -194,7 +196,7 @@ def runs_of(connection: Connection, runs: Iterable[int]) -> dict[int, RunFacts]:
     }
 
 
-def context_of(row: Row[Any]) -> RunContext:
+def context_of(row: Row[*tuple[Any, ...]]) -> RunContext:
     """A run as user code may see it, from a row of the run table."""
     interval = None if row.interval_start is None else DataInterval(row.interval_start, row.interval_end)
     return RunContext(
@@ -398,7 +400,7 @@ def queued(connection: Connection) -> list[Dispatchable]:
     return [_dispatchable(row) for row in connection.execute(_QUEUED_IN_ORDER)]
 
 
-def _dispatchable(row: Row[Any]) -> Dispatchable:
+def _dispatchable(row: Row[*tuple[Any, ...]]) -> Dispatchable:
     code = CodeRef(row.bundle, row.snapshot, row.file) if row.code else CodeRef()
     return Dispatchable(Identity(row.id, row.try_number, row.leg), code, Isolation(row.isolation))
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from piper import __version__
 from piper.artifacts import ArtifactStore
 from piper.model import wire
-from piper.model.errors import (
-    AmbiguousCommit,
-    AuthorError,
-    Conflict,
-    Invalid,
-    NotFound,
-    Refused,
-    StaleIdentity,
-    StoreUnavailable,
-)
+from piper.model.errors import AmbiguousCommit, StoreUnavailable
 from piper.model.run import Identity
 from piper.model.states import HOLDS_A_SLOT, TaskState
-from piper.model.wire import Call, Problem, Reply
+from piper.model.wire import Call, Reply
 from piper.secrets import Keys
 from piper.service import Clock, Wakeups
 from piper.store.database import Database
@@ -30,14 +22,13 @@ from piper.store.workers import renew_worker
 from piper.task_api.batch import BATCHED, Batch
 from piper.task_api.commands import COMMANDS, Commands
 from piper.task_api.handshake import is_open
+from piper.task_api.problems import NOT_ITS_TOKEN, STALE, problem_of
 from piper.task_api.questions import Asker, Questions
 from piper.task_api.specs import SpecCache
 from piper.task_api.tokens import Tokens
-from piper.task_api.values import MAX_VALUE, TooLarge, XComValues
+from piper.task_api.values import MAX_VALUE, XComValues
 
 log = logging.getLogger(__name__)
-
-STALE = Problem("stale", "this execution is not, or no longer, the current one: end it")
 
 
 class TaskApi:
@@ -81,13 +72,12 @@ class TaskApi:
             if kind is wire.Heartbeat:
                 beats.append(call)
             elif call.identity is None or not self._tokens.is_valid(call.identity, call.token):
-                replies.append(Reply(call.id, problem=Problem("refused", "the token is not that of this execution")))
+                replies.append(Reply(call.id, problem=NOT_ITS_TOKEN))
             elif kind in BATCHED:
                 batched.append(call)
             else:
                 others.append(call)
-        for call in beats:
-            replies.append(self._alone(call, self._heartbeat))
+        replies += [_alone(call, self._heartbeat) for call in beats]
         if batched:
             replies += self._write(batched)
         if others:
@@ -138,11 +128,9 @@ class TaskApi:
             answered = {reply.id for reply in replies}
             problem = problem_of(error)
             return replies + [Reply(call.id, problem=problem) for call in calls if call.id not in answered]
-        for call, asker in commands:
-            replies.append(self._alone(call, lambda call, asker=asker: self._command(call, asker)))
-        return replies
+        return replies + [_alone(call, partial(self._command, asker)) for call, asker in commands]
 
-    def _command(self, call: Call, asker: Asker) -> Any:
+    def _command(self, asker: Asker, call: Call) -> Any:
         with self._database.write() as connection:
             result = self._commands.obey(connection, asker, call.request, self._clock.now())
         self._wakeups.notify("scheduler")
@@ -167,36 +155,14 @@ class TaskApi:
             or (execution.state is TaskState.RUNNING and execution.worker != beat.worker)
         )
 
-    def _alone(self, call: Call, do: Any) -> Reply:
-        try:
-            return Reply(call.id, do(call))
-        except Exception as error:
-            return Reply(call.id, problem=problem_of(error))
 
-
-def problem_of(error: Exception) -> Problem:
-    """What a caller is told of an error. Of one that nobody foresaw, only that there was one: it may name secrets."""
-    for kind, names in _PROBLEMS:
-        if isinstance(error, names):
-            return Problem(kind, str(error))
-    log.error("a call failed", exc_info=error)
-    return Problem("unavailable", "the server failed on this call; its log says why")
-
-
-_PROBLEMS: tuple[tuple[str, type[Exception] | tuple[type[Exception], ...]], ...] = (
-    ("stale", StaleIdentity),
-    ("too_large", TooLarge),
-    ("not_found", NotFound),
-    ("conflict", Conflict),
-    ("refused", Refused),
-    ("invalid", (Invalid, AuthorError)),
-    ("unavailable", (StoreUnavailable, AmbiguousCommit)),
-)
+def _alone(call: Call, do: Callable[[Call], Any]) -> Reply:
+    try:
+        return Reply(call.id, do(call))
+    except Exception as error:
+        return Reply(call.id, problem=problem_of(error))
 
 
 def _identity(call: Call) -> Identity:
     assert call.identity is not None
     return call.identity
-
-
-__all__: Iterable[str] = ["TaskApi", "problem_of"]

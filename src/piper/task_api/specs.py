@@ -35,10 +35,10 @@ class KnownSpec:
         self._groups = {group.group_id: group for group in spec.groups}
         self._plans: dict[str, TaskPlan] = {}
 
-    def plan(self, task_id: str) -> TaskPlan:
-        """The plan of a task. Raises KeyError if the workflow has no such task."""
+    def plan(self, task_id: str) -> TaskPlan | None:
+        """The plan of a task, or None if the workflow has no such task."""
         plan = self._plans.get(task_id)
-        if plan is None:
+        if plan is None and task_id in self._tasks:
             plan = self._plans[task_id] = self._plan_of(self._tasks[task_id])
         return plan
 

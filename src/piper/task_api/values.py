@@ -14,7 +14,17 @@ from piper.artifacts import ArtifactStore
 from piper.model.errors import Invalid, NotFound
 from piper.model.wire import INLINE_XCOM, XComFound, XComPush
 from piper.store.xcoms import StoredXCom
-from piper.task_api.elements import WIDTH, Extent, Index, Shape, check_json, decode_key, element_extent, extent, index_of
+from piper.task_api.elements import (
+    WIDTH,
+    Extent,
+    Index,
+    Shape,
+    check_json,
+    decode_key,
+    element_extent,
+    extent,
+    index_of,
+)
 
 MAX_VALUE = 1 << 30
 """Bytes of JSON that a value may have, unless a setting says otherwise."""
