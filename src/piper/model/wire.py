@@ -123,7 +123,11 @@ class XComPush(Struct, frozen=True, array_like=True):
 
 
 class Report(Struct, frozen=True, tag="report", omit_defaults=True):
-    """How an execution ended or paused, with all that it leaves behind: one call, one transaction."""
+    """How an execution ended or paused, with all that it leaves behind: one call, one transaction.
+
+    When an XCom is `too_large` or `invalid`, nothing of the report is stored: the execution has to be reported
+    failed instead, with that problem as its error.
+    """
 
     event: TaskEvent
     xcoms: tuple[XComPush, ...] = ()
@@ -141,10 +145,7 @@ class Report(Struct, frozen=True, tag="report", omit_defaults=True):
 
 
 class Heartbeat(Struct, frozen=True, tag="heartbeat"):
-    """The worker lives and holds these; the answer lists those it must end (all, when it was declared dead).
-
-    `worker` is a name that no other process has or had: a supervisor makes a new one whenever it starts.
-    """
+    """The worker lives and holds these; the answer lists those it must end."""
 
     worker: str
     held: tuple[Identity, ...]

@@ -136,7 +136,6 @@ _BY_NUMBER_LOCKED = _BY_NUMBER.with_for_update(of=task_instance)
 _BY_WORKER_LOCKED = (
     _EXECUTIONS.where(_HOLDS_A_SLOT, _instance.state == _RUNNING, _instance.worker == bindparam("worker"))
     .order_by(_instance.id)
-    .limit(bindparam("limit"))
     .with_for_update(of=task_instance)
 )
 
@@ -151,9 +150,9 @@ def load(connection: Connection, instances: Iterable[int]) -> dict[int, Executio
     return _executions(connection.execute(_BY_NUMBER, {"instances": sorted(instances)}))
 
 
-def lock_running_on(connection: Connection, worker: str, limit: int) -> dict[int, Execution]:
-    """Up to `limit` running executions of a worker, held until the transaction ends."""
-    return _executions(connection.execute(_BY_WORKER_LOCKED, {"worker": worker, "limit": limit}))
+def lock_running_on(connection: Connection, worker: str) -> dict[int, Execution]:
+    """The running executions of a worker, which are as many as its slots, held until the transaction ends."""
+    return _executions(connection.execute(_BY_WORKER_LOCKED, {"worker": worker}))
 
 
 def _executions(rows: Iterable[Row[Any]]) -> dict[int, Execution]:

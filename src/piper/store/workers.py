@@ -1,7 +1,7 @@
 """Workers: who lives. A worker is a member of kind `worker`, renewed by its heartbeats (correctness §2.1).
 
-A name is used once: a supervisor that starts takes a new one, and `dead` is final. So what a dead worker held stays
-lost, whoever comes after it.
+A worker that was declared dead may come back under its name. What it held then is lost by then, in the transaction
+that declared it dead: for each of these executions its attempt says so, and the worker is told when it names them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class WorkerSign(NamedTuple):
     renew_seq: int
 
 
-def renew_worker(connection: Connection, worker: str, version: str, now: datetime) -> bool:
-    """Count a heartbeat of a worker, which is made known by its first. False if it has been declared dead."""
+def renew_worker(connection: Connection, worker: str, version: str, now: datetime) -> None:
+    """Count a heartbeat of a worker, which is made known by its first."""
     fresh = insert(member).values(
         member_id=worker,
         node_key=worker,
@@ -40,9 +40,10 @@ def renew_worker(connection: Connection, worker: str, version: str, now: datetim
         renewed_at=now,
     )
     renewed = fresh.on_conflict_do_update(
-        index_elements=["member_id"], set_={"renew_seq": member.c.renew_seq + 1, "renewed_at": now}, where=_is_alive
+        index_elements=["member_id"],
+        set_={"renew_seq": member.c.renew_seq + 1, "renewed_at": now, "state": "live", "version": version},
     )
-    return connection.execute(renewed).rowcount == 1
+    connection.execute(renewed)
 
 
 _SIGNS = select(member.c.member_id, member.c.state, member.c.renew_seq).where(_is_worker)
