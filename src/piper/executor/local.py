@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from piper.executor.lost_workers import lose_all_on
 from piper.model.errors import PiperError
@@ -33,6 +33,8 @@ HEALTHY_SECONDS = 10.0
 EXIT_SECONDS = 5.0
 """For a supervisor whose connection has ended to end what it runs and exit; then it is killed."""
 
+Launch = Callable[[], tuple[subprocess.Popen[bytes], socket.socket]]
+
 COMMITS_LATER = 0.5
 """Seconds between attempts to declare lost what ran here, while the database cannot be used."""
 
@@ -42,8 +44,8 @@ class LocalBackend:
 
     Arguments:
         handle: `TaskApi.handle`.
-        command: how to start a supervisor, given the number of the descriptor that it inherits as its connection.
-        environment: of the supervisor, whole.
+        launch: starts a supervisor in a session of its own; returns its process and our end of its connection. On
+            SIGTERM it ends and reports what it runs; at the end of the connection it kills that. It exits after both.
         slots: executions that it may hold at once.
         wakeups: "executor" is notified when a supervisor has come, "scheduler" when executions were lost.
     """
@@ -53,19 +55,18 @@ class LocalBackend:
         database: Database,
         clock: Clock,
         handle: Handle,
-        command: Callable[[int], Sequence[str]],
-        environment: Mapping[str, str],
+        launch: Launch,
         slots: int,
         wakeups: Wakeups,
     ) -> None:
         self._database = database
         self._clock = clock
         self._handle = handle
-        self._command = command
-        self._environment = dict(environment)
+        self._launch = launch
         self._slots = slots
         self._wakeups = wakeups
         self._arrivals = 0
+        self._process: subprocess.Popen[bytes] | None = None
         self._connection: PipeConnection | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -92,13 +93,18 @@ class LocalBackend:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the supervisor and what it runs, which is lost, and wait for that."""
+        """Have the supervisor end and report what it runs, and wait for that; what it cannot report is lost."""
         self._stopping.set()
+        thread, process = self._thread, self._process
+        if thread is None:
+            return
+        if process is not None:
+            process.terminate()
+        thread.join(EXIT_SECONDS)
         if (connection := self._connection) is not None:
             connection.close()
-        if self._thread is not None:
-            self._thread.join(2 * EXIT_SECONDS)
-            self._thread = None
+        thread.join(2 * EXIT_SECONDS)
+        self._thread = None
 
     def _push(self, messages: Sequence[Dispatch] | Sequence[Cancel]) -> None:
         connection = self._connection
@@ -119,36 +125,25 @@ class LocalBackend:
 
     def _run_one(self) -> None:
         """The life of one supervisor, from its start until what it held is lost."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = self._launch(theirs)
-            except OSError as error:
-                ours.close()
-                log.error("the local worker could not be started: %s", error)
-                return
-        connection = PipeConnection(ours, self._handle)
-        self._connection = connection
+        try:
+            process, stream = self._launch()
+        except OSError as error:
+            log.error("the local worker could not be started: %s", error)
+            return
+        connection = PipeConnection(stream, self._handle)
+        self._process, self._connection = process, connection
         self._arrivals += 1
         self._wakeups.notify("executor")
-        if self._stopping.is_set():  # `stop` may have come before there was a connection to close
+        if self._stopping.is_set():  # `stop` may have come before there was anything to stop
             connection.close()
         try:
             connection.serve()
+        except Exception:
+            log.exception("serving the local worker failed")
         finally:
-            self._connection = None
+            self._process = self._connection = None
             status = _end(process)
             self._lose(connection.workers, status)
-
-    def _launch(self, connection: socket.socket) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            list(self._command(connection.fileno())),
-            pass_fds=[connection.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # standard output is for what the command that hosts us has to say
-            env=self._environment,
-            start_new_session=True,  # Ctrl-C is for this process, which then ends the worker in order
-        )
 
     def _lose(self, workers: set[str], status: int) -> None:
         error = f"its worker ended (status {status})"
