@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("parameters", types.Json(), nullable=True),
         sa.Column("metrics", types.Json(), nullable=True),
         sa.Column("environment", types.Json(), nullable=True),
+        sa.Column("rendered", types.Json(), nullable=True),
         sa.PrimaryKeyConstraint("instance", "try_number", name=op.f("pk_attempt")),
     )
     op.create_table(
@@ -258,6 +259,14 @@ def upgrade() -> None:
         sa.Column("worker", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_task_instance")),
         sa.UniqueConstraint("run", "task_id", "map_index", name=op.f("uq_task_instance_run_task_id_map_index")),
+    )
+    op.create_index(
+        "ix_task_instance_deferred",
+        "task_instance",
+        ["pool"],
+        unique=False,
+        sqlite_where=sa.text("state = 'deferred'"),
+        postgresql_where=sa.text("state = 'deferred'"),
     )
     op.create_index(
         "ix_task_instance_held",
