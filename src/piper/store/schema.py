@@ -121,13 +121,14 @@ source_file = Table(
     Column("error_line", Integer),
     Column("owners", Json),
     Column("failed_at", Instant),
+    Column("reload_at", Instant),  # when to load it again although nothing has changed
 )
 
 operator = Table(
     "operator",
     metadata,
     Column("path", Text, primary_key=True),
-    Column("bundle", Text, nullable=False, server_default=""),
+    Column("bundle", Text, primary_key=True),  # empty for those installed with Piper
     Column("team", Text, nullable=False, server_default=""),
     Column("schema", Json, nullable=False),
 )

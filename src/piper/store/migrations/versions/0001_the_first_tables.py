@@ -131,10 +131,10 @@ def upgrade() -> None:
     op.create_table(
         "operator",
         sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("bundle", sa.Text(), server_default="", nullable=False),
+        sa.Column("bundle", sa.Text(), nullable=False),
         sa.Column("team", sa.Text(), server_default="", nullable=False),
         sa.Column("schema", types.Json(), nullable=False),
-        sa.PrimaryKeyConstraint("path", name=op.f("pk_operator")),
+        sa.PrimaryKeyConstraint("path", "bundle", name=op.f("pk_operator")),
     )
     op.create_table(
         "pool",
@@ -219,6 +219,7 @@ def upgrade() -> None:
         sa.Column("error_line", sa.Integer(), nullable=True),
         sa.Column("owners", types.Json(), nullable=True),
         sa.Column("failed_at", types.Instant(), nullable=True),
+        sa.Column("reload_at", types.Instant(), nullable=True),
         sa.PrimaryKeyConstraint("bundle", "path", name=op.f("pk_source_file")),
     )
     op.create_table(
