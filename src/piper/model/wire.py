@@ -4,7 +4,7 @@ Three parties: the *child* that runs one task, its *supervisor* on the same host
 in front of the store. A child's socket stands for its execution: the child never learns its token.
 The supervisor adds (identity, token) to what the child says and forwards it, many at a time.
 
-    executor   → supervisor   Dispatch, Cancel, Forget           pushes: no reply
+    executor   → supervisor   Dispatch, Cancel                   pushes: no reply
     supervisor → Task API     [Call, …]  → [Reply, …]            batched, in any order, matched by id
     child      → supervisor   Ask, Tell                          an Ask has an answer, a Tell has none
     supervisor → child        Answer, and one TaskContext at the beginning
@@ -97,10 +97,11 @@ class TaskContext(Struct, frozen=True, omit_defaults=True):
     resume: Json = None
     """After a deferral: `{"method":…, "arguments":…, "event":… | "error":…}`."""
     reschedules: int = 0
-    element: Json = None
-    """Of a mapped instance whose one source is a single upstream list: its own element."""
-    xcoms: dict[str, Json] = field(default_factory=dict)
-    """Small upstream values that the arguments refer to, `"task_id/key"` → JSON value."""
+    element: XComFound | None = None
+    """Of a mapped instance whose one source is the result of one unmapped task: its own element.
+    None: not one of those, or too long to be handed over here: ask `GetXCom`."""
+    xcoms: dict[str, bytes] = field(default_factory=dict)
+    """Small upstream values that the arguments refer to, `"task_id/key"` → JSON text."""
     log: str = ""
     """Where its log goes, relative to the log store's root."""
 
@@ -140,7 +141,10 @@ class Report(Struct, frozen=True, tag="report", omit_defaults=True):
 
 
 class Heartbeat(Struct, frozen=True, tag="heartbeat"):
-    """The worker lives and holds these; the answer lists those it must end."""
+    """The worker lives and holds these; the answer lists those it must end (all, when it was declared dead).
+
+    `worker` is a name that no other process has or had: a supervisor makes a new one whenever it starts.
+    """
 
     worker: str
     held: tuple[Identity, ...]
@@ -157,16 +161,21 @@ class GetXCom(Struct, frozen=True, tag="get_xcom", omit_defaults=True):
     map_index: int | None = None
     """None: of an unmapped task its value, of a mapped one nothing (ask GetXComs)."""
     element: int | None = None
-    """Only this element of the stored list, or this (key, value) of the stored dict."""
+    """Only this element of the stored JSON array, or this entry of the stored object. A tuple is stored as
+    `{"__classname__": "builtins.tuple", "__version__": 1, "__data__": […]}` and counts as its array."""
     workflow_id: str = ""
     run_id: str = ""
     include_prior_dates: bool = False
 
 
 class XComFound(Struct, frozen=True, array_like=True):
-    """JSON text, or None when there is no such value."""
+    """JSON text, or None when there is no such value or element."""
 
     value: bytes | None
+    length: int | None = None
+    """Elements of the whole stored value when it is a list or dict, also when only one was asked for."""
+    key: str | None = None
+    """Of an entry of a stored dict: its key; `value` is then what it maps to."""
 
 
 class GetXComs(Struct, frozen=True, tag="get_xcoms", omit_defaults=True):
@@ -181,7 +190,8 @@ class GetXComs(Struct, frozen=True, tag="get_xcoms", omit_defaults=True):
 
 
 class XComsFound(Struct, frozen=True, array_like=True):
-    """How many there are in all, and (map_index, JSON text) of those asked for."""
+    """How many there are in all, and (map_index, JSON text) of those asked for: at least one where there is one,
+    but fewer than asked when they are long. Whoever wants more asks again from where these end."""
 
     total: int
     values: tuple[tuple[int, bytes], ...]
