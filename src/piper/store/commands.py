@@ -1,0 +1,125 @@
+"""What people's calls write: commands to the owners of runs, and the things that people administer.
+
+A command (clear, mark, pause) is an event row: the owner of the workflow's shard applies it, and deletes
+the row in the transaction that does so. That the row is gone is therefore how the caller learns that the
+command was applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, and_, func, or_, select
+
+from piper.model.events import Event
+from piper.model.ids import shard_of
+from piper.model.states import RunState
+from piper.store import schema
+from piper.store.schema import attempt, event, run, task_instance, workflow, workflow_version, xcom
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A command that was sent. Its moment is kept since SQLite gives the number of a deleted row again."""
+
+    id: int
+    at: datetime
+
+
+def send(connection: Connection, workflow_id: str, number: int | None, command: Event, now: datetime) -> Sent:
+    """Append a command to the owner of a workflow, about run `number` or about the workflow itself."""
+    result = connection.execute(
+        event.insert().values(
+            shard=shard_of(workflow_id), run=number, body=msgspec.json.encode(command), created_at=now
+        )
+    )
+    assert result.inserted_primary_key is not None
+    return Sent(result.inserted_primary_key[0], now)
+
+
+def count_pending(connection: Connection, commands: Sequence[Sent]) -> int:
+    """How many of these commands have not been applied yet."""
+    still = or_(*(and_(event.c.id == command.id, event.c.created_at == command.at) for command in commands))
+    return connection.execute(select(func.count()).where(still)).scalar_one()
+
+
+# --- workflows ----------------------------------------------------------------------------------
+
+
+def count_unfinished_runs(connection: Connection, workflow_id: str) -> int:
+    """Runs of a workflow that have not reached an end."""
+    states = (RunState.QUEUED, RunState.RUNNING)
+    return connection.execute(
+        select(func.count()).select_from(run).where(run.c.workflow_id == workflow_id, run.c.state.in_(states))
+    ).scalar_one()
+
+
+def delete_workflow(connection: Connection, workflow_id: str) -> int:
+    """Remove a workflow with its versions and its whole history; returns how many runs there were.
+
+    Specs stay: they are shared by hash, and collected by a chore. Nothing of it may be running.
+    """
+    numbers = select(run.c.id).where(run.c.workflow_id == workflow_id).scalar_subquery()
+    instances = select(task_instance.c.id).where(task_instance.c.run.in_(numbers)).scalar_subquery()
+    connection.execute(attempt.delete().where(attempt.c.instance.in_(instances)))
+    connection.execute(xcom.delete().where(xcom.c.run.in_(numbers)))
+    connection.execute(task_instance.delete().where(task_instance.c.run.in_(numbers)))
+    runs = connection.execute(run.delete().where(run.c.workflow_id == workflow_id)).rowcount
+    connection.execute(workflow_version.delete().where(workflow_version.c.workflow_id == workflow_id))
+    connection.execute(workflow.delete().where(workflow.c.workflow_id == workflow_id))
+    return runs
+
+
+# --- what people administer ---------------------------------------------------------------------
+
+
+def save_pool(connection: Connection, name: str, **values: Any) -> bool:
+    """Create or change a pool; whether it is new."""
+    return _save(connection, schema.pool, {"name": name}, values)
+
+
+def save_variable(connection: Connection, team: str, key: str, **values: Any) -> bool:
+    """Create or change a variable, its value sealed; whether it is new."""
+    return _save(connection, schema.variable, {"team": team, "key": key}, values)
+
+
+def save_connection(connection: Connection, team: str, conn_id: str, **values: Any) -> bool:
+    """Create or change a connection, its secret sealed; whether it is new."""
+    return _save(connection, schema.connection, {"team": team, "conn_id": conn_id}, values)
+
+
+def delete_pool(connection: Connection, name: str) -> bool:
+    """Remove a pool; whether there was one."""
+    return _delete(connection, schema.pool, {"name": name})
+
+
+def delete_variable(connection: Connection, team: str, key: str) -> bool:
+    """Remove a variable; whether there was one."""
+    return _delete(connection, schema.variable, {"team": team, "key": key})
+
+
+def delete_connection(connection: Connection, team: str, conn_id: str) -> bool:
+    """Remove a connection; whether there was one."""
+    return _delete(connection, schema.connection, {"team": team, "conn_id": conn_id})
+
+
+def request_refresh(connection: Connection, bundle: str) -> None:
+    """Ask the serializer to look through a bundle now: it was never refreshed, as it were."""
+    connection.execute(schema.bundle.update().where(schema.bundle.c.name == bundle).values(refreshed_at=None))
+
+
+def _save(connection: Connection, table: Table, key: dict[str, str], values: dict[str, Any]) -> bool:
+    here = [table.c[name] == value for name, value in key.items()]
+    if connection.execute(table.update().where(*here).values(**values)).rowcount == 1:
+        return False
+    connection.execute(table.insert().values(**key, **values))
+    return True
+
+
+def _delete(connection: Connection, table: Table, key: dict[str, str]) -> bool:
+    here = [table.c[name] == value for name, value in key.items()]
+    return connection.execute(table.delete().where(*here)).rowcount == 1
