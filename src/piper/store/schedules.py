@@ -1,0 +1,162 @@
+"""The schedule cursor of workflows: what is due, and where each stands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, Row, bindparam, func, select, update
+
+from piper.model.schedule import RunDates
+from piper.store.database import guarded
+from piper.store.schema import spec as spec_table
+from piper.store.schema import workflow as table
+
+
+class ScheduledWorkflow(Struct, frozen=True, kw_only=True):
+    """A workflow as the owner of its shard knows it."""
+
+    workflow_id: str
+    shard: int
+    team: str
+    bundle: str
+    file: str
+    spec_hash: str
+    snapshot: str
+    paused: bool
+    stale: bool
+    max_active_runs: int
+    last_dates: RunDates | None
+    next_dates: RunDates | None
+    planned_spec: str
+    consecutive_failures: int
+
+
+_COLUMNS = tuple(table.c[name] for name in ScheduledWorkflow.__struct_fields__)
+
+
+def _from_row(row: Row[Any]) -> ScheduledWorkflow:
+    return ScheduledWorkflow(**row._mapping)
+
+
+def due_workflows(
+    connection: Connection, shards: Collection[int], now: datetime, limit: int
+) -> list[ScheduledWorkflow]:
+    """Unpaused workflows whose next run's moment has come, the longest overdue first."""
+    rows = connection.execute(_DUE, {"now": now, "limit": limit})
+    return [w for w in map(_from_row, rows) if w.shard in shards]
+
+
+_DUE = (
+    select(*_COLUMNS)
+    .where(table.c.next_run_after <= bindparam("now", type_=table.c.next_run_after.type))
+    .order_by(table.c.next_run_after)
+    .limit(bindparam("limit"))
+)
+
+
+def next_moment(connection: Connection) -> datetime | None:
+    """When the next scheduled run of any workflow is due."""
+    return connection.execute(_NEXT).scalar()
+
+
+_NEXT = select(func.min(table.c.next_run_after))
+
+
+def workflows_by_id(connection: Connection, ids: Collection[str]) -> dict[str, ScheduledWorkflow]:
+    """These workflows, by id."""
+    found: dict[str, ScheduledWorkflow] = {}
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), 500):
+        rows = connection.execute(select(*_COLUMNS).where(table.c.workflow_id.in_(wanted[start : start + 500])))
+        found |= {row.workflow_id: _from_row(row) for row in rows}
+    return found
+
+
+def unplanned_workflows(connection: Connection, shards: Collection[int], limit: int) -> list[ScheduledWorkflow]:
+    """Workflows whose cursor was computed for another version than the active one."""
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .where(table.c.planned_spec != table.c.spec_hash, table.c.shard.in_(sorted(shards)))
+        .order_by(table.c.workflow_id)
+        .limit(limit)
+    )
+    return [_from_row(row) for row in rows]
+
+
+_MOVE = (
+    update(table)
+    .where(
+        table.c.workflow_id == bindparam("guard_id"),
+        table.c.planned_spec == bindparam("guard_planned"),
+    )
+    .values(
+        last_dates=bindparam("new_last"),
+        next_dates=bindparam("new_next"),
+        next_run_after=bindparam("new_run_after"),
+        planned_spec=bindparam("new_planned"),
+    )
+)
+
+
+def move_cursors(connection: Connection, moves: Sequence[tuple[ScheduledWorkflow, ScheduledWorkflow]]) -> None:
+    """Write cursors: pairs of (before, after). A paused or stale workflow has no next moment.
+
+    Raises:
+        GuardFailed: a cursor is not where it was when that was decided.
+    """
+    guarded(
+        connection,
+        _MOVE,
+        [
+            {
+                "guard_id": before.workflow_id,
+                "guard_planned": before.planned_spec,
+                "new_last": after.last_dates,
+                "new_next": after.next_dates,
+                "new_run_after": after.next_dates.run_after
+                if after.next_dates is not None and not (after.paused or after.stale)
+                else None,
+                "new_planned": after.planned_spec,
+            }
+            for before, after in moves
+        ],
+        "schedule cursors",
+    )
+
+
+_FLAGS = (
+    update(table)
+    .where(table.c.workflow_id == bindparam("guard_id"))
+    .values(
+        paused=bindparam("new_paused"),
+        stale=bindparam("new_stale"),
+        consecutive_failures=bindparam("new_failures"),
+    )
+)
+
+
+def set_flags(connection: Connection, workflows: Sequence[ScheduledWorkflow]) -> None:
+    """Write pause, staleness and the count of failures in a row."""
+    guarded(
+        connection,
+        _FLAGS,
+        [
+            {
+                "guard_id": w.workflow_id,
+                "new_paused": w.paused,
+                "new_stale": w.stale,
+                "new_failures": w.consecutive_failures,
+            }
+            for w in workflows
+        ],
+        "workflows",
+    )
+
+
+def spec_bodies(connection: Connection, hashes: Collection[str]) -> dict[str, str]:
+    """The JSON of specs, by hash."""
+    rows = connection.execute(select(spec_table).where(spec_table.c.hash.in_(sorted(hashes))))
+    return {row.hash: row.body for row in rows}
