@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Table, and_, func, or_, select
 
 from piper.model.events import Event
 from piper.model.ids import shard_of
 from piper.model.states import RunState
 from piper.store import schema
+from piper.store.events import event_row
 from piper.store.schema import attempt, event, run, task_instance, workflow, workflow_version, xcom
 
 
@@ -32,13 +32,8 @@ class Sent:
 
 def send(connection: Connection, workflow_id: str, number: int | None, command: Event, now: datetime) -> Sent:
     """Append a command to the owner of a workflow, about run `number` or about the workflow itself."""
-    result = connection.execute(
-        event.insert().values(
-            shard=shard_of(workflow_id), run=number, body=msgspec.json.encode(command), created_at=now
-        )
-    )
-    assert result.inserted_primary_key is not None
-    return Sent(result.inserted_primary_key[0], now)
+    row = event_row(shard_of(workflow_id), number, command, now)
+    return Sent(connection.execute(event.insert().values(**row).returning(event.c.id)).scalar_one(), now)
 
 
 def count_pending(connection: Connection, commands: Sequence[Sent]) -> int:

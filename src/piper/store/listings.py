@@ -19,8 +19,6 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, Text, cast, func, literal, or_, select, tuple_
 
 from piper.model.ids import instance_id, instances_of
-from piper.model.run import Run
-from piper.model.schedule import DataInterval
 from piper.model.states import RunState, RunType, TaskState
 from piper.store.schema import attempt, run, spec, task_instance, workflow, workflow_version, xcom
 
@@ -395,12 +393,3 @@ def find_xcom(connection: Connection, number: int, task_id: str, key: str, map_i
             xcom.c.run == number, xcom.c.task_id == task_id, xcom.c.key == key, xcom.c.map_index == map_index
         )
     ).one_or_none()
-
-
-def run_from_row(row: AnyRow) -> Run:
-    """The run of a row of its table."""
-    interval = DataInterval(row.interval_start, row.interval_end) if row.interval_start is not None else None
-    return Run(
-        interval=interval,
-        **{name: getattr(row, name) for name in Run.__struct_fields__ if name != "interval"},
-    )
