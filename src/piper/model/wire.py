@@ -6,8 +6,8 @@ The supervisor adds (identity, token) to what the child says and forwards it, ma
 
     executor   → supervisor   Dispatch, Cancel                   pushes: no reply
     supervisor → Task API     [Call, …]  → [Reply, …]            batched, in any order, matched by id
-    child      → supervisor   Ask, Tell                          an Ask has an answer, a Tell has none
-    supervisor → child        Answer, and one TaskContext at the beginning
+    child      → supervisor   Ask                                one Answer each; none when its id is TELL
+    supervisor → child        TaskContext, then the Answers
 
 A frame is a 4-byte big-endian length and that many bytes of MessagePack. XCom values are JSON text
 that no server ever decodes (security.md §2, row 11).
@@ -197,6 +197,16 @@ class XComsFound(Struct, frozen=True, array_like=True):
     values: tuple[tuple[int, bytes], ...]
 
 
+class Mask(Struct, frozen=True, tag="mask"):
+    """From now on no log line or error of this execution may show these values.
+
+    The supervisor answers this itself, and nothing of it reaches the Task API. The answer means that it
+    is in force: what the child writes after it is masked.
+    """
+
+    values: tuple[str, ...]
+
+
 class PushXCom(Struct, frozen=True, tag="push_xcom"):
     """Store a value now, while the task goes on."""
 
@@ -320,6 +330,7 @@ Request = (
     | GetXCom
     | GetXComs
     | PushXCom
+    | Mask
     | GetVariable
     | SetVariable
     | DeleteVariable
@@ -333,7 +344,7 @@ Request = (
     | GetInstanceStates
     | GetAssetEvents
 )
-"""Everything that may be asked of the Task API, in the name of one execution."""
+"""Everything that may be asked in the name of one execution: all but `Mask` of the Task API."""
 
 
 class Call(Struct, frozen=True, array_like=True):
@@ -362,6 +373,9 @@ class Reply(Struct, frozen=True, array_like=True):
 
 
 # --- child ↔ supervisor -------------------------------------------------------------------------
+
+TELL = 0
+"""The id of an Ask that wants no answer, as the Report that ends an execution."""
 
 
 class Ask(Struct, frozen=True, array_like=True):
