@@ -114,4 +114,6 @@ class ArtifactStore:
 
 
 def _missing(name: str, error: OSError) -> NotFound:
-    return NotFound(f"artifact {name} cannot be read ({error.strerror}): was the artifact folder restored with the data?")
+    return NotFound(
+        f"artifact {name} cannot be read ({error.strerror}): was the artifact folder restored with the data?"
+    )

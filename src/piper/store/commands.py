@@ -1,4 +1,4 @@
-"""What people's calls write: commands to the owners of runs, and the things that people administer.
+"""What people's calls write: commands to the owners of runs, and the end of a workflow.
 
 A command (clear, mark, pause) is an event row: the owner of the workflow's shard applies it, and deletes
 the row in the transaction that does so. That the row is gone is therefore how the caller learns that the
@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from piper.model.events import Event
 from piper.model.ids import shard_of
 from piper.model.states import RunState
-from piper.store import schema
 from piper.store.events import event_row
-from piper.store.schema import attempt, event, run, task_instance, workflow, workflow_version, xcom
+from piper.store.schema import attempt, bundle, event, run, task_instance, workflow, workflow_version, xcom
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,52 +67,9 @@ def delete_workflow(connection: Connection, workflow_id: str) -> int:
     return runs
 
 
-# --- what people administer ---------------------------------------------------------------------
+# --- bundles ---------------------------------------------------------------------------------------
 
 
-def save_pool(connection: Connection, name: str, **values: Any) -> bool:
-    """Create or change a pool; whether it is new."""
-    return _save(connection, schema.pool, {"name": name}, values)
-
-
-def save_variable(connection: Connection, team: str, key: str, **values: Any) -> bool:
-    """Create or change a variable, its value sealed; whether it is new."""
-    return _save(connection, schema.variable, {"team": team, "key": key}, values)
-
-
-def save_connection(connection: Connection, team: str, conn_id: str, **values: Any) -> bool:
-    """Create or change a connection, its secret sealed; whether it is new."""
-    return _save(connection, schema.connection, {"team": team, "conn_id": conn_id}, values)
-
-
-def delete_pool(connection: Connection, name: str) -> bool:
-    """Remove a pool; whether there was one."""
-    return _delete(connection, schema.pool, {"name": name})
-
-
-def delete_variable(connection: Connection, team: str, key: str) -> bool:
-    """Remove a variable; whether there was one."""
-    return _delete(connection, schema.variable, {"team": team, "key": key})
-
-
-def delete_connection(connection: Connection, team: str, conn_id: str) -> bool:
-    """Remove a connection; whether there was one."""
-    return _delete(connection, schema.connection, {"team": team, "conn_id": conn_id})
-
-
-def request_refresh(connection: Connection, bundle: str) -> None:
+def request_refresh(connection: Connection, name: str) -> None:
     """Ask the serializer to look through a bundle now: it was never refreshed, as it were."""
-    connection.execute(schema.bundle.update().where(schema.bundle.c.name == bundle).values(refreshed_at=None))
-
-
-def _save(connection: Connection, table: Table, key: dict[str, str], values: dict[str, Any]) -> bool:
-    here = [table.c[name] == value for name, value in key.items()]
-    if connection.execute(table.update().where(*here).values(**values)).rowcount == 1:
-        return False
-    connection.execute(table.insert().values(**key, **values))
-    return True
-
-
-def _delete(connection: Connection, table: Table, key: dict[str, str]) -> bool:
-    here = [table.c[name] == value for name, value in key.items()]
-    return connection.execute(table.delete().where(*here)).rowcount == 1
+    connection.execute(bundle.update().where(bundle.c.name == name).values(refreshed_at=None))

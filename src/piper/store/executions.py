@@ -326,9 +326,7 @@ _encoder = msgspec.json.Encoder()
 _APPEND = event.insert()
 
 
-def append_events(
-    connection: Connection, events: Sequence[tuple[int, int, Event]], created_at: datetime
-) -> None:
+def append_events(connection: Connection, events: Sequence[tuple[int, int, Event]], created_at: datetime) -> None:
     """Say these, each a (shard, run, event), to the owners of the shards."""
     rows = [
         {"shard": shard, "run": run_number, "body": _encoder.encode(body), "created_at": created_at}

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
-from piper.model.states import TaskState
 from piper.store import schema
 from piper.store.listings import AnyRow, Order, Page, Teams, Window, read_page, readable
-from piper.store.schema import bundle, member, operator, pool, shard, source_file, task_instance, variable
+from piper.store.schema import bundle, member, operator, pool, shard, source_file, variable
+from piper.store.variables import SHARED
 
 # --- where code comes from ----------------------------------------------------------------------
 
@@ -63,9 +63,7 @@ def _bundles() -> Select[Any]:
 
 def list_operators(connection: Connection, teams: Teams, search: str | None, window: Window) -> Page:
     """The catalogue of operators: Piper's own, which belong to no team, and those of the teams."""
-    statement = select(operator)
-    if teams is not None:
-        statement = statement.where(operator.c.team.in_(teams | {""}))
+    statement = _shared(select(operator), operator.c.team, teams)
     if search is not None:
         statement = statement.where(operator.c.path.icontains(search, autoescape=True))
     return read_page(connection, statement, OPERATOR_ORDER, window)
@@ -88,42 +86,26 @@ def list_pools(connection: Connection, teams: Teams, window: Window) -> Page:
     return read_page(connection, readable(select(pool), pool.c.team, teams), POOL_ORDER, window)
 
 
-def find_pool(connection: Connection, name: str) -> AnyRow | None:
-    """The pool of that name, or None."""
-    return connection.execute(select(pool).where(pool.c.name == name)).one_or_none()
-
-
-def pool_use(connection: Connection) -> dict[tuple[str, TaskState], int]:
-    """Slots of each pool that instances hold, want or wait with: (pool, state) → slots."""
-    columns = task_instance.c
-    busy = (TaskState.SCHEDULED, TaskState.QUEUED, TaskState.RUNNING, TaskState.DEFERRED)
-    found: dict[tuple[str, TaskState], int] = {}
-    for state in busy:  # one query per state, with a constant, so that each is answered from its partial index
-        statement = (
-            select(columns.pool, func.sum(columns.pool_slots))
-            .where(columns.state == literal_column(f"'{state}'"))
-            .group_by(columns.pool)
-        )
-        found.update({(name, state): slots for name, slots in connection.execute(statement)})
-    return found
-
-
 def list_variables(connection: Connection, teams: Teams, search: str | None, window: Window) -> Page:
     """Variables, without their values."""
-    statement = select(variable.c.team, variable.c.key, variable.c.description, variable.c.updated_at)
+    statement = _shared(_variables(), variable.c.team, teams)
     if search is not None:
         statement = statement.where(variable.c.key.icontains(search, autoescape=True))
-    return read_page(connection, readable(statement, variable.c.team, teams), VARIABLE_ORDER, window)
+    return read_page(connection, statement, VARIABLE_ORDER, window)
 
 
 def find_variable(connection: Connection, team: str, key: str) -> AnyRow | None:
-    """One variable with its sealed value, or None."""
-    return connection.execute(select(variable).where(variable.c.team == team, variable.c.key == key)).one_or_none()
+    """One variable, without its value, or None."""
+    return connection.execute(_variables().where(variable.c.team == team, variable.c.key == key)).one_or_none()
+
+
+def _variables() -> Select[Any]:
+    return select(variable.c.team, variable.c.key, variable.c.description, variable.c.updated_at)
 
 
 def list_connections(connection: Connection, teams: Teams, conn_type: str | None, window: Window) -> Page:
     """Connections, without their secrets; `has_secret` says whether there is one."""
-    statement = readable(_connections(), schema.connection.c.team, teams)
+    statement = _shared(_connections(), schema.connection.c.team, teams)
     if conn_type is not None:
         statement = statement.where(schema.connection.c.conn_type == conn_type)
     return read_page(connection, statement, CONNECTION_ORDER, window)
@@ -169,3 +151,8 @@ def count_unowned_shards(connection: Connection) -> int:
     """Shards of workflows that nobody schedules at the moment."""
     statement = select(func.count()).where(and_(shard.c.shard >= 0, shard.c.owner.is_(None)))
     return connection.execute(statement).scalar_one()
+
+
+def _shared(statement: Select[Any], column: ColumnElement[str], teams: Teams) -> Select[Any]:
+    """Only rows of teams that the caller may read, and those that belong to all."""
+    return statement if teams is None else statement.where(column.in_(teams | {SHARED}))

@@ -11,16 +11,16 @@ into what is sent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, Text, cast, func, literal, or_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Text, cast, func, literal, or_, select, tuple_
 
 from piper.model.ids import instance_id, instances_of
 from piper.model.states import RunState, RunType, TaskState
-from piper.store.schema import attempt, run, spec, task_instance, workflow, workflow_version, xcom
+from piper.store.schema import attempt, bundle, run, spec, task_instance, workflow, workflow_version, xcom
 
 Teams = frozenset[str] | None
 """The teams whose objects a caller may read; None is every team."""
@@ -35,12 +35,24 @@ FAR = datetime(3000, 1, 1, tzinfo=UTC)
 class Order:
     """How a list is sorted: by these columns, of which the last is unique in it."""
 
-    columns: tuple[ColumnElement[Any], ...]
+    columns: tuple[Column[Any], ...]
     descending: bool = False
+    empty: Any = None
+    """What the first column counts as where it is NULL, if it may be."""
 
     def reversed(self) -> Order:
         """The same, from the other end."""
-        return Order(self.columns, not self.descending)
+        return replace(self, descending=not self.descending)
+
+    def expressions(self) -> list[ColumnElement[Any]]:
+        """What is sorted and compared by."""
+        first, *rest = self.columns
+        return [first if self.empty is None else func.coalesce(first, literal(self.empty, first.type)), *rest]
+
+    def keys(self, row: AnyRow) -> tuple[Any, ...]:
+        """The sort keys of a row."""
+        first, *rest = (getattr(row, column.name) for column in self.columns)
+        return (self.empty if first is None else first, *rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +73,15 @@ class Page:
 
 def read_page(connection: Connection, statement: Select[Any], order: Order, window: Window) -> Page:
     """The rows of `statement` that lie in the window."""
+    here = order.expressions()
     if window.after is not None:
         keys = [literal(value, column.type) for value, column in zip(window.after, order.columns, strict=True)]
-        here = tuple_(*order.columns)
-        statement = statement.where(here < tuple_(*keys) if order.descending else here > tuple_(*keys))
-    sort = [column.desc() if order.descending else column.asc() for column in order.columns]
-    keys_of_row = [column.label(f"sort_{number}") for number, column in enumerate(order.columns)]
-    found = connection.execute(statement.add_columns(*keys_of_row).order_by(*sort).limit(window.limit + 1)).all()
+        row = tuple_(*here)
+        statement = statement.where(row < tuple_(*keys) if order.descending else row > tuple_(*keys))
+    sort = [column.desc() if order.descending else column.asc() for column in here]
+    found = connection.execute(statement.order_by(*sort).limit(window.limit + 1)).all()
     rows = found[: window.limit]
-    last = tuple(rows[-1][-len(keys_of_row) :]) if len(found) > window.limit else None
-    return Page(rows, last)
+    return Page(rows, order.keys(rows[-1]) if len(found) > window.limit else None)
 
 
 def readable(statement: Select[Any], column: ColumnElement[str], teams: Teams) -> Select[Any]:
@@ -91,9 +102,8 @@ _last_run = (
 
 WORKFLOW_ORDERS = {
     "workflow_id": Order((workflow.c.workflow_id,)),
-    "next_run": Order((func.coalesce(workflow.c.next_run_after, literal(FAR, workflow.c.next_run_after.type)),
-                       workflow.c.workflow_id)),
-}  # fmt: skip
+    "next_run": Order((workflow.c.next_run_after, workflow.c.workflow_id), empty=FAR),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +172,14 @@ def list_versions(connection: Connection, workflow_id: str, order: Order, window
     )
 
 
+def find_version(connection: Connection, workflow_id: str, version: int) -> AnyRow | None:
+    """One version of a workflow, or None."""
+    columns = workflow_version.c
+    return connection.execute(
+        select(workflow_version).where(columns.workflow_id == workflow_id, columns.version == version)
+    ).one_or_none()
+
+
 VERSION_ORDER = Order((workflow_version.c.version,), descending=True)
 
 
@@ -219,14 +237,24 @@ def find_run_by_name(connection: Connection, workflow_id: str, run_id: str) -> A
     return connection.execute(select(run).where(run.c.workflow_id == workflow_id, run.c.run_id == run_id)).one_or_none()
 
 
-def runs_around(
-    connection: Connection, workflow_id: str, moment: datetime, side: ColumnElement[bool] | None = None
+def runs_beside(
+    connection: Connection, workflow_id: str, before: datetime | None, after: datetime | None, limit: int
 ) -> Sequence[AnyRow]:
-    """Runs of the workflow with another logical date than `moment`, on the given side of it, oldest first."""
-    statement = select(run).where(run.c.workflow_id == workflow_id, run.c.logical_date != moment)
-    if side is not None:
-        statement = statement.where(side)
-    return connection.execute(statement.order_by(run.c.logical_date)).all()
+    """The runs of a workflow with a logical date before the one moment or after the other, oldest first."""
+    sides = []
+    if before is not None:
+        sides.append(run.c.logical_date < before)
+    if after is not None:
+        sides.append(run.c.logical_date > after)
+    if not sides:
+        return ()
+    statement = select(run).where(run.c.workflow_id == workflow_id, or_(*sides))
+    return connection.execute(statement.order_by(run.c.logical_date).limit(limit)).all()
+
+
+def bundle_kind(connection: Connection, name: str) -> str | None:
+    """folder, git …; None when there is no such bundle."""
+    return connection.execute(select(bundle.c.kind).where(bundle.c.name == name)).scalar_one_or_none()
 
 
 def count_by_state(connection: Connection, number: int) -> dict[TaskState, int]:

@@ -82,7 +82,9 @@ def delete_pool(connection: Connection, name: str) -> None:
 
 def _check(value: Pool) -> None:
     if value.slots < UNLIMITED:
-        raise Invalid(f"pool {value.name!r} cannot have {value.slots} slots: use 0 or more, or {UNLIMITED} for no limit")
+        raise Invalid(
+            f"pool {value.name!r} cannot have {value.slots} slots: use 0 or more, or {UNLIMITED} for no limit"
+        )
 
 
 def _row(value: Pool) -> dict[str, object]:

@@ -15,10 +15,12 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
+from sqlalchemy.types import TypeEngine
 
 from piper.model.errors import Invalid
 from piper.model.nearest import did_you_mean
 from piper.store.listings import AnyRow, Order, Page, Window
+from piper.store.types import Instant
 from piper.web.routing import Call, CurrentCall
 
 DEFAULT_LIMIT = 50
@@ -52,8 +54,7 @@ class Paging:
         if self.cursor is None:
             return Window(self.limit)
         keys = _decode(self.cursor)
-        wanted = [column.type.python_type for column in order.columns]
-        if keys is None or keys[0] != _signature(order, name) or len(keys) - 1 != len(wanted):
+        if keys is None or not _fits(keys, order, name):
             raise Invalid("the cursor is not one of this list in this order: begin again without it")
         return Window(self.limit, tuple(keys[1:]))
 
@@ -90,6 +91,20 @@ def chosen_order(orders: Mapping[str, Order], wanted: str) -> Order:
 
 def _signature(order: Order, name: str) -> str:
     return f"{name}{'-' if order.descending else '+'}{len(order.columns)}"
+
+
+def _fits(keys: list[Any], order: Order, name: str) -> bool:
+    """Whether these are sort keys of that order, each of its column's type."""
+    kinds = [_python_type(column.type) for column in order.columns]
+    return (
+        len(keys) == len(kinds) + 1
+        and keys[0] == _signature(order, name)
+        and all(isinstance(key, kind) for key, kind in zip(keys[1:], kinds, strict=True))
+    )
+
+
+def _python_type(kind: TypeEngine[Any]) -> type:
+    return datetime if isinstance(kind, Instant) else kind.python_type
 
 
 def _encode(keys: list[Any]) -> str:

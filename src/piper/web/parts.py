@@ -6,34 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from piper.artifacts import ArtifactStore
+from piper.logs import LogStore
+from piper.secrets import Keys
 from piper.service import Clock, Service, Wakeups
 from piper.settings import Settings
 from piper.store.database import Database
 from piper.web.policy import Principal
-
-
-@dataclass(frozen=True, slots=True)
-class LogPart:
-    """Some bytes of a log, and where the next ones begin."""
-
-    data: bytes
-    next: int
-
-
-class Logs(Protocol):
-    """The log store, read."""
-
-    def read(self, instance: int, try_number: int, offset: int, limit: int) -> LogPart:
-        """At most `limit` bytes of the log of a try from `offset` on; none where there is nothing (yet)."""
-        ...
-
-
-class Artifacts(Protocol):
-    """The artifact store, read."""
-
-    def read(self, artifact: str) -> bytes:
-        """The content of an artifact. Raises FileNotFoundError when it is gone."""
-        ...
 
 
 class Snapshots(Protocol):
@@ -41,14 +20,6 @@ class Snapshots(Protocol):
 
     def read_file(self, snapshot: str, path: str) -> bytes:
         """A file as it was in a snapshot. Raises FileNotFoundError when it is gone."""
-        ...
-
-
-class Sealer(Protocol):
-    """Encrypts what must not lie in the database in clear."""
-
-    def seal(self, secret: bytes, context: str) -> bytes:
-        """The secret, encrypted; `context` (what it belongs to) must be given again to open it."""
         ...
 
 
@@ -62,9 +33,10 @@ class WebParts:
     settings: Settings
     authenticate: Callable[[str], Principal | None]
     """The principal that a bearer token stands for."""
-    logs: Logs
-    artifacts: Artifacts
+    logs: LogStore
+    artifacts: ArtifactStore
     snapshots: Snapshots
-    sealer: Sealer
+    keys: Keys
+    """With which variables and connections are sealed."""
     services: Sequence[Service] = ()
     """The services of this process, whose health is told."""

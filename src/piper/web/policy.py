@@ -42,8 +42,8 @@ class Kind(StrEnum):
     METRICS = "metrics"
 
 
-COMMON_KINDS = frozenset({Kind.OPERATOR})
-"""Of these, what belongs to the installation may be read by everybody."""
+COMMON_KINDS = frozenset({Kind.OPERATOR, Kind.VARIABLE, Kind.CONNECTION})
+"""Of these, what belongs to no team may be read by everybody: it is there for all to use."""
 
 
 @dataclass(frozen=True, slots=True)
