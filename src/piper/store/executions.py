@@ -15,24 +15,24 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
 import sqlalchemy
-from sqlalchemy import Connection, Insert, Row, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Insert, Row, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from piper.model.events import Event, Lost
+from piper.model.events import Lost
 from piper.model.run import Identity
 from piper.model.schedule import DataInterval
 from piper.model.spec import Isolation, Json
 from piper.model.states import TaskState
 from piper.model.wire import CodeRef, RunContext
 from piper.store.database import guarded
-from piper.store.schema import attempt, event, run, spec, task_instance
+from piper.store.events import append_events, event_row
+from piper.store.schema import attempt, run, spec, task_instance
 
 _instance = task_instance.c
-_SCHEDULED = sqlalchemy.literal_column("'scheduled'")
-_QUEUED = sqlalchemy.literal_column("'queued'")
-_RUNNING = sqlalchemy.literal_column("'running'")
+_SCHEDULED: ColumnElement[str] = sqlalchemy.literal_column("'scheduled'")
+_QUEUED: ColumnElement[str] = sqlalchemy.literal_column("'queued'")
+_RUNNING: ColumnElement[str] = sqlalchemy.literal_column("'running'")
 _HOLDS_A_SLOT = sqlalchemy.text("task_instance.state IN ('queued', 'running')")
 """The condition of the partial index, word for word: SQLite takes the index only where it finds that in the query."""
 
@@ -54,6 +54,7 @@ class Execution(NamedTuple):
     queued_at: datetime | None
     started_at: datetime | None
     start_nonce: str | None
+    worker: str | None
     attempt_state: TaskState | None
     attempt_legs: int | None
 
@@ -121,6 +122,7 @@ _EXECUTIONS = select(
     _instance.queued_at,
     _instance.started_at,
     _instance.start_nonce,
+    _instance.worker,
     attempt.c.state.label("attempt_state"),
     attempt.c.legs,
 ).join_from(
@@ -194,7 +196,7 @@ def runs_of(connection: Connection, runs: Iterable[int]) -> dict[int, RunFacts]:
     }
 
 
-def context_of(row: Row[Any]) -> RunContext:
+def context_of(row: Row[*tuple[Any, ...]]) -> RunContext:
     """A run as user code may see it, from a row of the run table."""
     interval = None if row.interval_start is None else DataInterval(row.interval_start, row.interval_end)
     return RunContext(
@@ -322,20 +324,6 @@ def close_attempts(connection: Connection, endings: Sequence[Ending]) -> None:
     guarded(connection, _CLOSE_ATTEMPT, rows, "closing attempts")
 
 
-_encoder = msgspec.json.Encoder()
-_APPEND = event.insert()
-
-
-def append_events(connection: Connection, events: Sequence[tuple[int, int, Event]], created_at: datetime) -> None:
-    """Say these, each a (shard, run, event), to the owners of the shards."""
-    rows = [
-        {"shard": shard, "run": run_number, "body": _encoder.encode(body), "created_at": created_at}
-        for shard, run_number, body in events
-    ]
-    if rows:
-        connection.execute(_APPEND, rows)
-
-
 def lose(connection: Connection, executions: Sequence[Execution], error: str, now: datetime) -> list[Identity]:
     """Declare those of these locked executions lost that have not been reported on; returns them.
 
@@ -344,7 +332,9 @@ def lose(connection: Connection, executions: Sequence[Execution], error: str, no
     lost = [execution for execution in executions if execution.is_unreported]
     close_attempts(connection, [Ending(one.identity, TaskState.FAILED, now, error=error) for one in lost])
     facts = runs_of(connection, {one.run for one in lost}) if lost else {}
-    append_events(connection, [(facts[one.run].shard, one.run, Lost(one.identity, error)) for one in lost], now)
+    append_events(
+        connection, [event_row(facts[one.run].shard, one.run, Lost(one.identity, error), now) for one in lost]
+    )
     return [one.identity for one in lost]
 
 
@@ -410,7 +400,7 @@ def queued(connection: Connection) -> list[Dispatchable]:
     return [_dispatchable(row) for row in connection.execute(_QUEUED_IN_ORDER)]
 
 
-def _dispatchable(row: Row[Any]) -> Dispatchable:
+def _dispatchable(row: Row[*tuple[Any, ...]]) -> Dispatchable:
     code = CodeRef(row.bundle, row.snapshot, row.file) if row.code else CodeRef()
     return Dispatchable(Identity(row.id, row.try_number, row.leg), code, Isolation(row.isolation))
 

@@ -149,7 +149,6 @@ class RunFollower:
                     news.append(("log", _log_news(row, of_try, chunk)))
                 elif try_is_over(row.state, row.try_number, of_try):
                     del told.open_logs[of_try]
-                    told.open_logs.pop(of_try, None)
         return unread
 
 
