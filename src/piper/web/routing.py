@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
@@ -22,6 +22,8 @@ from piper.web.bodies import RequestWithCheckedBody, read_json
 from piper.web.parts import WebParts
 from piper.web.policy import Action, Kind, Permission, Principal, Thing
 from piper.web.problems import Problem, Unauthenticated, problem_response
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 PREFIX = "/api/v1"
 _LONGEST_KEY = 255
@@ -110,30 +112,30 @@ class Resource:
     description: str = ""
     endpoints: list[Endpoint] = field(default_factory=list)
 
-    def get(self, path: str, permission: Permission | Public, **options: Any) -> Callable[..., Any]:
+    def get(self, path: str, permission: Permission | Public, **options: Any) -> Callable[[Handler], Handler]:
         """Declare a read. `options` are those of FastAPI's decorator."""
         return self._declare("GET", path, permission, options)
 
-    def post(self, path: str, permission: Permission, **options: Any) -> Callable[..., Any]:
+    def post(self, path: str, permission: Permission, **options: Any) -> Callable[[Handler], Handler]:
         """Declare a write that makes or commands something."""
         return self._declare("POST", path, permission, options)
 
-    def put(self, path: str, permission: Permission, **options: Any) -> Callable[..., Any]:
+    def put(self, path: str, permission: Permission, **options: Any) -> Callable[[Handler], Handler]:
         """Declare a write after which the object is as the body says."""
         return self._declare("PUT", path, permission, options)
 
-    def patch(self, path: str, permission: Permission, **options: Any) -> Callable[..., Any]:
+    def patch(self, path: str, permission: Permission, **options: Any) -> Callable[[Handler], Handler]:
         """Declare a write that changes parts of an object."""
         return self._declare("PATCH", path, permission, options)
 
-    def delete(self, path: str, permission: Permission, **options: Any) -> Callable[..., Any]:
+    def delete(self, path: str, permission: Permission, **options: Any) -> Callable[[Handler], Handler]:
         """Declare a removal."""
         return self._declare("DELETE", path, permission, options)
 
     def _declare(
         self, method: str, path: str, permission: Permission | Public, options: dict[str, Any]
-    ) -> Callable[..., Any]:
-        def declare(handler: Callable[..., Any]) -> Callable[..., Any]:
+    ) -> Callable[[Handler], Handler]:
+        def declare(handler: Handler) -> Handler:
             self.endpoints.append(Endpoint(method, path, handler, permission, options))
             return handler
 

@@ -114,13 +114,14 @@ def _follower(call: Call, run: int, task_id: str, map_index: int, try_number: in
 
 
 def _page(call: Call, follower: LogFollower, offset: int, limit: int) -> dict[str, Any]:
-    chunk = call.parts.logs.read(log_path(follower.instance, follower.try_number), offset, limit)
+    path = log_path(follower.instance, follower.try_number)
+    chunk = call.parts.logs.read(path, offset, limit)
     return {
         "try_number": follower.try_number,
         "lines": [line_view(line) for line in log_lines(chunk)],
         "offset": chunk.offset,
         "next": chunk.next,
-        "ended": follower.ended and len(chunk.data) < limit // 2,
+        "ended": follower.ended and chunk.next >= call.parts.logs.size(path),
     }
 
 
