@@ -250,6 +250,8 @@ class Facts:
     """States of the run before, by task id, of the tasks asked for; None when there is no run before."""
     in_flight_elsewhere: Mapping[str, int] = field(default_factory=dict)
     """Instances in flight in other runs of the workflow, of tasks with a limit over all runs."""
+    frozen: bool = False
+    """The workflow is paused: nothing is admitted, what runs goes on."""
 
 
 NO_FACTS = Facts()

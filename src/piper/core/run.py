@@ -592,7 +592,9 @@ class _Draft:
 
     def admit(self) -> None:
         """Schedule ready instances, by priority and then age, within the limits of the run."""
-        if self.run.state is not RunState.RUNNING or not (self.memory.ready or self.changes.ready):
+        if self.run.state is not RunState.RUNNING or self.facts.frozen:
+            return
+        if not (self.memory.ready or self.changes.ready):
             return
         limit = self.graph.spec.max_active_tasks
         room = limit - self.in_flight if limit > 0 else len(self.memory.ready) + len(self.changes.ready)
