@@ -406,7 +406,7 @@ class SchedulerService(Service):
             repinned = changes.run.spec_hash != memory.run.spec_hash
             memory.take_over(changes)
             changed = [ti for ti in changes.instances.values() if ti is not None]
-            scheduled = scheduled or any(ti.state is TaskState.SCHEDULED for ti in changed)
+            scheduled = scheduled or any(map(_concerns_the_executor, [*changed, *changes.before.values()]))
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
             if moved:
@@ -458,6 +458,11 @@ class SchedulerService(Service):
         deadline = _deadline(memory)
         if deadline is not None:
             heapq.heappush(self._timers, (deadline, memory.run.id, OVERDUE))
+
+
+def _concerns_the_executor(ti: TaskInstance) -> bool:
+    """It is to be granted slots, or has perhaps just given some back."""
+    return ti.state is TaskState.SCHEDULED
 
 
 def _deadline(memory: RunMemory) -> datetime | None:
