@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from piper.core.due import Cursor, due_runs, plan
-from piper.core.starts import OWN_LANE
+from piper.core.starts import OWN_LANE, lane_of
 from piper.model.ids import run_id_for
 from piper.model.run import Run
 from piper.model.schedule import RunDates
@@ -95,7 +95,8 @@ class Schedules:
         group = self._book.workflows.get(workflow.workflow_id)
         if group is None:
             return 0
-        return sum(1 for memory in group.runs.values() if (memory.run.backfill or OWN_LANE) == OWN_LANE)
+        runs = (memory.run for memory in group.runs.values())
+        return sum(1 for run in runs if lane_of(run) == OWN_LANE and not run.state.finished)
 
     def _with_cursor(self, workflow: ScheduledWorkflow, cursor: Cursor, *, waits: bool = False) -> ScheduledWorkflow:
         """The workflow with its cursor moved.
