@@ -100,6 +100,7 @@ class Database:
         Raises:
             StoreUnavailable: nothing was written.
             Conflict: a row with the same key exists; nothing was written.
+            Invalid: a value cannot be stored, such as a text with a NUL; nothing was written.
             AmbiguousCommit: the connection broke during COMMIT.
         """
         with self.as_member("") as connection:
