@@ -34,7 +34,7 @@ with DAG(
     )
 
     @task(pool="warehouse")
-    def build_features(ds: str = "") -> int:
+    def build_features(ds: str) -> int:
         """Compute the features of the day's flights; of earlier days only where they are missing."""
         with warehouse.writing() as db:
             rows = warehouse.build_features(db, date.fromisoformat(ds))
@@ -43,7 +43,7 @@ with DAG(
         return rows
 
     @task
-    def check_features(ds: str = "") -> None:
+    def check_features(ds: str) -> None:
         """See that every planned flight has its features, once, and that they are known often enough."""
         day = date.fromisoformat(ds)
         with warehouse.reading() as db:

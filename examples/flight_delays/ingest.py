@@ -26,7 +26,7 @@ with DAG(
 ):
 
     @task(pool="warehouse")
-    def load(table: str, ds: str = "") -> int:
+    def load(table: str, ds: str) -> int:
         """Replace the newest partition that is complete, and add those before it that are missing."""
         source = warehouse.SOURCES[table]
         today = date.fromisoformat(ds)
@@ -37,7 +37,7 @@ with DAG(
         return rows
 
     @task
-    def check(ds: str = "") -> dict[str, int]:
+    def check(ds: str) -> dict[str, int]:
         """See that every partition has come, and nothing came twice."""
         with warehouse.reading() as db:
             rows = {

@@ -44,7 +44,7 @@ with DAG(
     )
 
     @task
-    def train(ds: str = "") -> dict[str, Any]:
+    def train(ds: str) -> dict[str, Any]:
         """Learn from the weeks before the last days, and save the model under its version."""
         import model
 
@@ -69,7 +69,7 @@ with DAG(
         }
 
     @task
-    def validate(trained: dict[str, Any], ds: str = "") -> dict[str, Any]:
+    def validate(trained: dict[str, Any], ds: str) -> dict[str, Any]:
         """Try the model, and the one that serves, on the days that were kept from both."""
         import model
 
@@ -102,7 +102,7 @@ with DAG(
         return "deploy" if scores["better"] else "keep"
 
     @task(pool="warehouse")
-    def deploy(trained: dict[str, Any], ds: str = "") -> None:
+    def deploy(trained: dict[str, Any], ds: str) -> None:
         """From this day on, the new model serves."""
         with warehouse.writing() as db:
             registry.deploy(db, trained["model_version"], date.fromisoformat(ds))
@@ -111,7 +111,7 @@ with DAG(
     keep = EmptyOperator(task_id="keep")
 
     @task(pool="warehouse", trigger_rule="none_failed_min_one_success")
-    def predict(ds: str = "") -> dict[str, Any]:
+    def predict(ds: str) -> dict[str, Any]:
         """Say of each of the day's flights how likely it is to be late, by the model that serves."""
         import model
 
@@ -129,7 +129,7 @@ with DAG(
         return {"model_version": serving.version, "rows": rows, "wanted": model.sample_size(rows)}
 
     @task(pool="warehouse")
-    def sample_for_review(predicted: dict[str, Any], ds: str = "") -> int:
+    def sample_for_review(predicted: dict[str, Any], ds: str) -> int:
         """Choose as many predictions for people to check as it takes to know their accuracy to 5 %."""
         with warehouse.writing() as db:
             rows = registry.sample_for_review(
@@ -139,7 +139,7 @@ with DAG(
         return rows
 
     @task(pool="warehouse")
-    def measure_accuracy(ds: str = "") -> list[dict[str, Any]]:
+    def measure_accuracy(ds: str) -> list[dict[str, Any]]:
         """Compare yesterday's predictions with the delays that came true."""
         yesterday = date.fromisoformat(ds) - warehouse.DAY
         with warehouse.writing() as db:
