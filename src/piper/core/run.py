@@ -676,8 +676,8 @@ class _Draft:
             return False
         if any(number not in self.changes.ready for number in self.memory.ready):
             return False
-        open_tasks = (node.spec for node in self.graph.nodes if self.open_of(node.index))
-        return not any(s.depends_on_past or s.wait_for_downstream or _has_own_limit(s) for s in open_tasks)
+        waiting = (node for node in self.graph.nodes if self.open_of(node.index))
+        return all(self._past_allows(node) for node in waiting)
 
     def _end_run(self, state: RunState, reason: str) -> None:
         self.changes.run = replace(self.run, state=state, ended_at=self.now, reason=reason)

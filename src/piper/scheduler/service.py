@@ -416,7 +416,7 @@ class SchedulerService(Service):
             scheduled = scheduled or any(map(_concerns_the_executor, [*changed, *changes.before.values()]))
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
-            if moved:
+            if moved or memory.run.state.finished:
                 self._file(memory)
             if repinned:
                 self._reload([run])
