@@ -45,7 +45,7 @@ class SocketChannel:
         """
         while not self._frames:
             try:
-                data = self._socket.recv(256 << 10)
+                data = self._socket.recv(64 << 10)
             except ConnectionError:
                 data = b""
             if not data:

@@ -16,7 +16,6 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from types import FrameType
 from typing import NoReturn
 
@@ -65,26 +64,23 @@ def _report(channel: SocketChannel, report: Report) -> None:
 
 def _run(context: TaskContext, code: Code, channel: SocketChannel) -> Report:
     """Run one task to its report, small enough to be sent."""
-    started = datetime.now(UTC)
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         operator = code.operator(context)
     except BaseException as error:  # SystemExit, too: a file that calls exit() is at fault
         if isinstance(error, (KeyboardInterrupt, SupervisorGone)):
             raise
         sys.excepthook(type(error), error, error.__traceback__)
-        report = Report(Failed(context.identity, error_of_loading(error, context.code.file)))
+        report = Report(Failed(context.identity, error_of_loading(error, context.code.file)), pid=os.getpid())
     else:
         report = runner.run_task(operator, context, channel)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _flush()
-    return structs.replace(
-        report, pid=os.getpid(), started_at=report.started_at or started, ended_at=report.ended_at or datetime.now(UTC)
-    )
+    return report
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def terminate(number: int, frame: FrameType | None) -> None:
+    """The handler of SIGTERM: leave the task that runs, or the process if none does."""
     runner.terminate()
+    os._exit(128 + number)
 
 
 def _flush() -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,6 +29,9 @@ STOCK = 4
 
 REST_SECONDS = 5.0
 """For so long after its last execution a zygote keeps one child waiting."""
+
+ANSWER_SECONDS = 10.0
+"""A zygote that has forked nothing for so long, though it was asked to, has been stopped or hangs."""
 
 _OUTPUT_BYTES = 64 << 10
 
@@ -71,6 +75,8 @@ class Zygote:
         self.children: dict[int, Child] = {}
         self.asked = 0
         """Children asked for and not yet there."""
+        self.asked_at = now
+        """When the last came, or the first of these was asked for."""
         self.busy = 0
         self.needed = 0
         self._warm_busy = 0
@@ -178,6 +184,8 @@ class Nursery:
             return
         missing = zygote.missing(now)
         if missing > 0:
+            if not zygote.asked:
+                zygote.asked_at = now
             zygote.asked += missing
             self._send(zygote, control.Fork(missing))
         elif missing < 0 and not zygote.busy:
@@ -189,8 +197,23 @@ class Nursery:
         """Send a signal to a child's process group."""
         self._send(child.zygote, control.Signal(child.pid, number))
 
+    def insist(self, child: Child) -> None:
+        """See to a child that was killed and has not ended for a while."""
+        zygote = child.zygote
+        state, parent = processes.state_of(child.pid)
+        if zygote.gone:
+            return
+        if state in ("", "Z"):  # it is dead, and its zygote does not say so: that has been stopped
+            self.bury(zygote)
+        elif parent == zygote.pid:
+            if not child.stuck:
+                print(f"process {child.pid} was killed and does not end (state {state})", file=sys.stderr)
+                child.stuck = True
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
     def tend(self, now: float) -> None:
-        """Drop zygotes that are idle for long or too many, and those whose file takes too long to load."""
+        """Drop zygotes that are idle for long or too many, that take too long to load, or that do not answer."""
         idle = sorted((zygote for zygote in self if not zygote.busy), key=lambda zygote: zygote.used)
         surplus = len(self._zygotes) - self._settings.zygotes
         for rank, zygote in enumerate(idle):
@@ -205,6 +228,8 @@ class Nursery:
         for zygote in self:
             if not zygote.ready and now - zygote.started > self._settings.load_timeout:
                 self._fail(zygote, f"{zygote.code.file} did not load within {self._settings.load_timeout:g} s")
+            elif zygote.asked and now - zygote.asked_at > ANSWER_SECONDS:
+                self.bury(zygote)
 
     def reap(self) -> None:
         """Take leave of this process's children that have ended, and kill what it has adopted."""
@@ -315,7 +340,8 @@ class Nursery:
             message = control.decode_from_zygote(packet)
             if isinstance(message, control.Forked):
                 zygote.asked -= 1
-                child = Child(message.pid, zygote, *descriptors, self._poller)
+                zygote.asked_at = time.monotonic()
+                child = Child(message.pid, zygote, descriptors[0], descriptors[1], self._poller)
                 zygote.children[message.pid] = child
                 zygote.stock.append(child)
                 self._listener.child_waits(child)
