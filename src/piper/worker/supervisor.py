@@ -75,7 +75,7 @@ CONTACT_SECONDS = 8.0
 ROUND_SECONDS = 0.25
 """How often deadlines and memory are looked at while something runs."""
 
-TEND_SECONDS = 1.0
+TEND_SECONDS = 0.5
 """How often zygotes are looked after."""
 
 STUCK_SECONDS = 1.0
@@ -575,8 +575,7 @@ class Supervisor:
         if self._calls:
             calls, self._calls = self._calls, []
             self._send(calls, now)
-        for zygote in self._nursery:
-            self._nursery.refill(zygote, now)
+        self._nursery.refill(now)
 
     def _send(self, calls: list[Call], now: float) -> None:
         """Send these in as few frames as they fit in."""
