@@ -182,7 +182,7 @@ _NOT_YET = {
 }
 """Airflow's name → what Piper does not have yet, and the nearest that it has."""
 
-__all__ = sorted(_HOMES)  # type: ignore[assignment] # noqa: PLE0605
+__all__ = sorted(_HOMES)  # type: ignore[assignment]
 
 
 def __getattr__(name: str) -> Any:
@@ -191,7 +191,9 @@ def __getattr__(name: str) -> Any:
         if name in _NOT_YET:
             what, nearest = _NOT_YET[name]
             # An ImportError passes through `from piper.sdk import …`, where an AttributeError's text would be lost.
-            raise ImportError(f"piper.sdk has no {name} yet: {what} come later; the nearest is {nearest}", name=__name__)
+            raise ImportError(
+                f"piper.sdk has no {name} yet: {what} come later; the nearest is {nearest}", name=__name__
+            )
         raise AttributeError(f"module 'piper.sdk' has no attribute {name!r}")
     module, _, attribute = home.partition(":")
     found = import_module(f"{module}.macros") if name == "macros" else getattr(import_module(module), attribute)

@@ -91,7 +91,9 @@ class Asset(BaseAsset, os.PathLike[str]):
         if name is None and uri is None:
             raise TypeError("Asset() requires either 'name' or 'uri'")
         if watchers:
-            raise NotImplementedError("Asset(watchers=…): Piper has no asset watchers yet; see Asset(extra=…) and events")
+            raise NotImplementedError(
+                "Asset(watchers=…): Piper has no asset watchers yet; see Asset(extra=…) and events"
+            )
         location = str(uri) if uri is not None else str(name)
         self.name = _name(name if name is not None else location)
         self.uri = _uri(location)

@@ -424,7 +424,7 @@ class AbstractOperator(Templater, DependencyMixin):
                 fields[_STORED.get(name, name)] = uniform(name, value, f"task {self.task_id!r}")
             elif name == "sla":
                 _warn_of_sla()
-        if "wait_for_downstream" in fields and fields["wait_for_downstream"]:
+        if fields.get("wait_for_downstream"):
             fields["depends_on_past"] = True
 
     def _take_params(self, own: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> None:

@@ -63,9 +63,7 @@ class RetryPolicy(ABC):
     """Base of policies: implement `evaluate`. It is called in the task's process."""
 
     @abstractmethod
-    def evaluate(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
-    ) -> RetryDecision:
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
         """Decide what follows a failure.
 
         `AirflowFailException` and `AirflowSensorTimeout` fail at once, without asking.
@@ -151,9 +149,7 @@ class ExceptionRetryPolicy(RetryPolicy):
         self.rules = list(rules)
         self.default = default
 
-    def evaluate(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
-    ) -> RetryDecision:
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
         """What the first matching rule says."""
         for rule in self.rules:
             if rule.matches(exception):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
 from piper.sdk.operator import BaseOperator
 
 
-@lru_cache(maxsize=None)
+@cache
 def constructor_arguments(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
     """The arguments that an operator adds to the common ones, of all its ancestors, the oldest first."""
     found: dict[str, inspect.Parameter] = {}

@@ -238,7 +238,9 @@ def _common_fields(task: AbstractOperator, around: Surroundings) -> dict[str, An
     return fields
 
 
-def _assets(task: AbstractOperator, around: Surroundings, values: Iterable[Any]) -> tuple[AssetRef | AssetAliasKey, ...]:
+def _assets(
+    task: AbstractOperator, around: Surroundings, values: Iterable[Any]
+) -> tuple[AssetRef | AssetAliasKey, ...]:
     refs: list[AssetRef | AssetAliasKey] = []
     for value in values:
         reference = getattr(value, "references", None)
@@ -310,7 +312,9 @@ def _arguments(
             found[name] = to_data(value)
         except NotSerializable as error:
             raise _invalid(
-                task, around, f"argument {name!r} holds {error}, which cannot be in another process: make it in the task"
+                task,
+                around,
+                f"argument {name!r} holds {error}, which cannot be in another process: make it in the task",
             ) from None
         except NotData:
             complete = False

@@ -664,7 +664,9 @@ def _row(timetable: Timetable, found: Any, previous: data.RunDates | None) -> da
         raise AirflowTimetableInvalid(f"{name}.next_dagrun_info() must return a DagRunInfo or None, not {found!r}")
     interval = found.data_interval
     if interval is None:
-        raise AirflowTimetableInvalid(f"{name}: a run without a data interval needs partitions, which Piper has not yet")
+        raise AirflowTimetableInvalid(
+            f"{name}: a run without a data interval needs partitions, which Piper has not yet"
+        )
     moments = [found.run_after, interval.start, interval.end]
     if any(one.tzinfo is None for one in moments):
         raise AirflowTimetableInvalid(f"{name}: {found!r} has a date without a time zone")
