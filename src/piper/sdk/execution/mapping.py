@@ -105,7 +105,7 @@ def _arguments(execution: Execution, expand_input: ExpandInput, index: int) -> t
         written = not isinstance(expand_input.value, XComArg) and isinstance(expand_input.value[index], Mapping)
         return found, set() if written else set(_ids(found))
     positions = _positions(execution, expand_input.value, index)
-    found, pulled = {}, set()
+    found, pulled = {}, set[int]()
     for name, source in expand_input.value.items():
         found[name] = element(execution, source, positions[name])
         if isinstance(source, XComArg):
