@@ -104,7 +104,7 @@ class TriggerDagRunOperator(BaseOperator):
         **arguments: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(task_id=task_id, **arguments)
-        self.trigger_dag_id = trigger_dag_id
+        self.trigger_dag_id = self.triggers_workflow = trigger_dag_id
         self.trigger_run_id = trigger_run_id
         self.conf = conf
         self.logical_date: Any = logical_date
