@@ -525,9 +525,9 @@ class DAG:
         from piper.sdk.group import MappedTaskGroup  # asked once per process
         from piper.sdk.mapping import MappedOperator
 
-        mapped = [task for task in self.task_dict.values() if isinstance(task, MappedOperator)]
-        groups = [group for group in self.task_group_dict.values() if isinstance(group, MappedTaskGroup)]
-        return frozenset(source.task_id for node in (*mapped, *groups) for source, _ in node.expand_input.references())
+        nodes = (*self.task_dict.values(), *self.task_group_dict.values())
+        inputs = [node.expand_input for node in nodes if isinstance(node, MappedOperator | MappedTaskGroup)]
+        return frozenset(source.task_id for one in inputs for source, _ in one.references())
 
     def get_template_env(self, *, force_sandboxed: bool = False) -> jinja2.Environment:
         """The Jinja environment of its templates."""

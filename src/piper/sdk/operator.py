@@ -513,12 +513,12 @@ class OperatorMeta(ABCMeta):
         place: Place | None = None,
     ) -> Any:
         """Make a task of exactly these arguments and surroundings, whatever `with` blocks are open."""
-        operator: BaseOperator = cls.__new__(cls)
+        operator: BaseOperator = cls.__new__(cls)  # type: ignore[arg-type, call-arg] # mypy: a metaclass's own
         operator.given = dict(arguments)
         operator._making = (dag, group, defaults)
         if place is not None:
             operator._place = place
-        cls.__init__(operator, **arguments)
+        cls.__init__(operator, **arguments)  # type: ignore[misc]
         fields = operator.__dict__
         del fields["_making"]
         if dag is not None:

@@ -19,9 +19,8 @@ def constructor_arguments(operator: type[BaseOperator]) -> dict[str, inspect.Par
         init = vars(ancestor).get("__init__")
         if init is None or ancestor is BaseOperator or not issubclass(ancestor, BaseOperator):
             continue
-        for name, parameter in list(inspect.signature(init).parameters.items())[1:]:
-            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                found[name] = parameter
+        _, *parameters = inspect.signature(init).parameters.values()
+        found.update({one.name: one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)})
     found.pop("task_id", None)
     return found
 

@@ -24,6 +24,7 @@ from piper.model.spec import (
     SourceLocation,
     WorkflowSpec,
 )
+from piper.sdk.custom_timetables import tabulate
 from piper.sdk.data import NotData, to_data
 from piper.sdk.group import MappedTaskGroup, TaskGroup
 from piper.sdk.params import Param
@@ -37,7 +38,6 @@ from piper.sdk.timetables import (
     TimeRestriction,
     Timetable,
     is_custom,
-    tabulate,
     zone_name,
 )
 from piper.sdk.weights import priorities
