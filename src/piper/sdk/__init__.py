@@ -10,7 +10,7 @@ How it is put together:
 
     node, edges          what arrows can join; labels, chain
     operator, arguments  tasks; the arguments that all operators take
-    group, dag           what tasks belong to
+    group, dags          what tasks belong to
     xcom_arg, mapping    results that do not exist yet; one task, many instances
     decorators           @task and its kin
     timetables, assets, params, callbacks, retry_policy, weights, deadlines
@@ -58,8 +58,8 @@ _HOMES = {
     "CronDataIntervalTimetable": "piper.sdk.timetables:CronDataIntervalTimetable",
     "CronTriggerTimetable": "piper.sdk.timetables:CronTriggerTimetable",
     "cross_downstream": "piper.sdk.edges:cross_downstream",
-    "DAG": "piper.sdk.dag:DAG",
-    "dag": "piper.sdk.dag:dag",
+    "DAG": "piper.sdk.dags:DAG",
+    "dag": "piper.sdk.dags:dag",
     "DagRunState": "piper.model.states:RunState",
     "deadline_reference": "piper.sdk.deadlines:deadline_reference",
     "DeadlineAlert": "piper.sdk.deadlines:DeadlineAlert",

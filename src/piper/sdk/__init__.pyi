@@ -51,10 +51,10 @@ from piper.sdk.configuration import (
 from piper.sdk.connection import (
     Connection as Connection,
 )
-from piper.sdk.dag import (
+from piper.sdk.dags import (
     DAG as DAG,
 )
-from piper.sdk.dag import (
+from piper.sdk.dags import (
     dag as dag,
 )
 from piper.sdk.deadlines import (

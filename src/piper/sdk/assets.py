@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from piper.model import schedule as data
 from piper.model.spec import AssetRef as AssetReference
-from piper.sdk.dag import DAG
+from piper.sdk.dags import DAG
 
 NAME_LENGTH = 1500
 

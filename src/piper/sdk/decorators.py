@@ -18,7 +18,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from piper.model.states import TriggerRule
 from piper.sdk import scope
 from piper.sdk.arguments import CONVERTERS, uniform
-from piper.sdk.dag import dag
+from piper.sdk.dags import dag
 from piper.sdk.exceptions import AirflowException, AirflowSkipException
 from piper.sdk.functions import call_of, check_names, has_multiple_outputs
 from piper.sdk.group import MappedTaskGroup, TaskGroup, next_free_id

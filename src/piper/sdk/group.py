@@ -16,7 +16,7 @@ from piper.sdk.node import DependencyMixin, each
 from piper.sdk.operator import AbstractOperator
 
 if TYPE_CHECKING:
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
     from piper.sdk.edges import EdgeModifier
     from piper.sdk.mapping import ExpandInput
 
@@ -255,8 +255,8 @@ class MappedTaskGroup(TaskGroup):
 
     expand_input: ExpandInput
 
-    def __exit__(self, *_: object) -> None:
-        super().__exit__()
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         for task in self:
             if task.trigger_rule == TriggerRule.ALWAYS:
                 raise ValueError(

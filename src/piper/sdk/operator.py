@@ -38,7 +38,7 @@ from piper.sdk.spelling import only_known
 if TYPE_CHECKING:
     import logging
 
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
     from piper.sdk.edges import EdgeModifier
     from piper.sdk.group import MappedTaskGroup, TaskGroup
     from piper.sdk.mapping import OperatorPartial

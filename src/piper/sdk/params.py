@@ -10,7 +10,7 @@ from piper.sdk.exceptions import ParamValidationError
 from piper.sdk.xcom_arg import NOTSET, Reference, ResolveMixin
 
 if TYPE_CHECKING:
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
 
 
 class Param:

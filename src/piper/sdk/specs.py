@@ -44,7 +44,7 @@ from piper.sdk.weights import priorities
 from piper.sdk.xcom_arg import NOTSET
 
 if TYPE_CHECKING:
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
     from piper.sdk.operator import AbstractOperator
 
 

@@ -25,7 +25,7 @@ from piper.sdk.xcom_arg import NOTSET, PlainXComArg, references_in
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
 
 INSTALLED = "piper.operators."
 """Where operators live that every worker has, whatever the file."""

@@ -267,7 +267,7 @@ class _Cron(BuiltInTimetable):
         return f"{type(self).__name__}({self.expression!r}, timezone={self.timezone!r})"
 
 
-def _reach(interval: Any) -> dict[str, timedelta]:
+def _reach(interval: Any) -> dict[str, Any]:
     """`interval=`, if it is more than nothing: a default is not stored."""
     span = duration(interval)
     return {"interval": span} if span else {}

@@ -59,7 +59,7 @@ def coerce_datetime(v: dt.datetime | None, tz: Any = None) -> pendulum.DateTime 
 
 def datetime(*args: Any, **kwargs: Any) -> dt.datetime:
     """`datetime.datetime`, in UTC unless a zone is given."""
-    return dt.datetime(*args, **{"tzinfo": utc, **kwargs})
+    return dt.datetime(*args, **{"tzinfo": utc, **kwargs})  # noqa: DTZ001 - it has one
 
 
 def parse(string: str, timezone: Any = None, *, strict: bool = False) -> pendulum.DateTime:
