@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from piper.sdk.retry_policy import RetryPolicy
     from piper.sdk.xcom_arg import PlainXComArg
 
-_PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
+PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
 """Types in which no result of another task can hide."""
 
 _NOTHING: Mapping[str, Any] = {}
@@ -623,7 +623,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         """An author assigned an attribute of a finished task: `task.bash_command = other.output`."""
         if name in self.given or name in self.template_fields:
             self.given[name] = value
-        if name in self.template_fields and type(value) not in _PLAIN:
+        if name in self.template_fields and type(value) not in PLAIN:
             self._wait_for_results_in(value)
 
     @classmethod
@@ -663,7 +663,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         fields = self.__dict__
         for name in self.template_fields:
             value = fields.get(name)
-            if type(value) not in _PLAIN:
+            if value and type(value) not in PLAIN:
                 self._wait_for_results_in(value)
 
     def _wait_for_results_in(self, value: Any) -> None:

@@ -25,18 +25,24 @@ def constructor_arguments(operator: type[BaseOperator]) -> dict[str, inspect.Par
     return found
 
 
-_signatures: dict[CodeType, inspect.Signature] = {}
+_signatures: dict[tuple[Any, ...], tuple[CodeType, inspect.Signature]] = {}
+"""By code and defaults. (The code object is kept, so that its id stays its own.)"""
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     """`inspect.signature`, remembered: a function may become thousands of tasks, and so may one that a
     factory defines anew each time."""
-    if type(function) is not FunctionType or function.__defaults__ or function.__kwdefaults__ or function.__dict__:
+    if type(function) is not FunctionType or function.__dict__:
         return _signature_of_object(function)
-    found = _signatures.get(function.__code__)
+    defaults, named = function.__defaults__ or (), function.__kwdefaults__ or {}
+    key = (id(function.__code__), *defaults, *map(type, defaults), *named.items(), *map(type, named.values()))
+    try:
+        found = _signatures.get(key)
+    except TypeError:  # a default that cannot be a key
+        return _signature_of_object(function)
     if found is None:
-        found = _signatures[function.__code__] = inspect.signature(function)
-    return found
+        found = _signatures[key] = function.__code__, inspect.signature(function)
+    return found[1]
 
 
 _signature_of_object = lru_cache(maxsize=1024)(inspect.signature)

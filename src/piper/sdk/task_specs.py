@@ -16,7 +16,7 @@ from piper.model.spec import AssetRef, Json, RetrySpec, SourceLocation, TaskSpec
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, uniform
 from piper.sdk.data import NotData, NotSerializable, to_data
 from piper.sdk.mapping import DecoratedMappedOperator, DictOfLists, MappedOperator
-from piper.sdk.operator import AbstractOperator, BaseOperator
+from piper.sdk.operator import PLAIN, AbstractOperator, BaseOperator
 from piper.sdk.params import ParamsDict
 from piper.sdk.place import file_of, line_of
 from piper.sdk.weights import rule_name
@@ -34,7 +34,7 @@ EXPAND = "__expand__"
 EXPAND_KWARGS = "__expand_kwargs__"
 """Among the arguments of a mapped task: what it is mapped over, where that is data."""
 
-_BASIC = frozenset({str, int, float, bool, type(None)})
+_JSON = frozenset({str, int, bool, type(None)})
 
 
 class Surroundings:
@@ -305,7 +305,7 @@ def _arguments(
     for name, value in task.given.items():  # type: ignore[attr-defined]
         if name in OPERATOR_ARGUMENTS:
             continue
-        if type(value) in _BASIC:
+        if type(value) in _JSON:
             found[name] = value
             continue
         try:
@@ -347,7 +347,7 @@ def _reads(task: AbstractOperator, template_fields: tuple[str, ...]) -> tuple[tu
     found: set[tuple[str, str]] = set()
     for name in template_fields:
         value = values.get(name)
-        if type(value) not in _BASIC:
+        if value and type(value) not in PLAIN:
             found.update((source.task_id, key) for source, key in references_in(value))
     if isinstance(task, MappedOperator):
         found.update((source.task_id, key) for source, key in task.expand_input.references())
