@@ -64,6 +64,11 @@ def instances_of(run: int) -> tuple[int, int]:
     return run << ORDINAL_BITS, (run << ORDINAL_BITS) | MAX_ORDINAL
 
 
+def log_path(instance: int, try_number: int) -> str:
+    """Where the log of an attempt lies in the log store: a folder per run, a file per attempt, no name in it."""
+    return f"{run_of(instance)}/{instance & MAX_ORDINAL}-{try_number}.log"
+
+
 def check_workflow_id(value: object) -> str:
     """Return `value` if it may name a workflow or a task.
 

@@ -126,7 +126,11 @@ class XComPush(Struct, frozen=True, array_like=True):
 
 
 class Report(Struct, frozen=True, tag="report", omit_defaults=True):
-    """How an execution ended or paused, with all that it leaves behind: one call, one transaction."""
+    """How an execution ended or paused, with all that it leaves behind: one call, one transaction.
+
+    When an XCom is `too_large` or `invalid`, nothing of the report is stored: the execution has to be reported
+    failed instead, with that problem as its error.
+    """
 
     event: TaskEvent
     xcoms: tuple[XComPush, ...] = ()

@@ -282,6 +282,13 @@ task_instance = Table(
         sqlite_where=text("state IN ('queued', 'running')"),
         postgresql_where=text("state IN ('queued', 'running')"),
     ),
+    # What a pool that counts deferred tasks has lent to them.
+    Index(
+        "ix_task_instance_deferred",
+        "pool",
+        sqlite_where=text("state = 'deferred'"),
+        postgresql_where=text("state = 'deferred'"),
+    ),
 )
 
 attempt = Table(
@@ -304,6 +311,7 @@ attempt = Table(
     Column("parameters", Json),
     Column("metrics", Json),
     Column("environment", Json),
+    Column("rendered", Json),
 )
 
 xcom = Table(
