@@ -4,7 +4,7 @@
 
 Prints tasks per second of a fan-out, milliseconds of a hop (a report's arrival to the next task's first line of
 Python) and of processor time per task by process, and the memory of supervisor and zygote. With `--floor`, each run is
-followed by one of that script with the zygote's imports, and ratios are of neighbours: this machine is noisy.
+followed by one of that script with the zygote's imports, and the ratio is the median of those of neighbours.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,7 +74,8 @@ class Server:
 
     def serve(self) -> list[Report]:
         """Answer one frame of calls. Returns the reports in it."""
-        replies, reports = [], []
+        replies: list[Reply] = []
+        reports: list[Report] = []
         for call in self._receive():
             request = call.request
             if isinstance(request, Start):
@@ -113,8 +114,9 @@ def fan_out(server: Server, count: int) -> float:
 
 
 def chain(server: Server, count: int) -> list[float]:
-    """Seconds between the end of each task and the start of the next, when each is dispatched at the end of the last."""
-    hops, ended = [], None
+    """Seconds from the end of each task to the start of the next, which is dispatched when the first is reported."""
+    hops: list[float] = []
+    ended: datetime | None = None
     for _ in range(count):
         left = server.dispatch(1)
         while left:
@@ -141,60 +143,82 @@ def mebibytes(pid: int, field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
-def zygote_of(supervisor: int) -> int:
-    return int(Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()[0])
+def children_of(pid: int) -> list[int]:
+    """Process ids."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def measure(
-    isolation: Isolation, tasks: int, slots: int, runs: int, floor: Callable[[], Iterator[dict[str, float]]]
-) -> dict[str, object]:
+@dataclass
+class Run:
+    """What one worker did: rate, hops, and processor milliseconds per task."""
+
+    rate: float
+    hops: list[float]
+    cpu: tuple[float, float, float]
+    supervisor_pss: float
+    zygote_rss: float
+    zygote_pss: float
+
+
+def run_once(isolation: Isolation, tasks: int, slots: int) -> Run:
+    """A new worker, one fan-out, one chain."""
     with tempfile.TemporaryDirectory() as home:
-        (Path(home) / "snapshots" / "s").mkdir(parents=True)
-        (Path(home) / "snapshots" / "s" / "bench.py").write_text(FILE)
-        settings = WorkerSettings(
-            name="bench", home=home, logs=f"{home}/logs", snapshots=f"{home}/snapshots", slots=slots
+        folder = Path(home, "snapshots", "s")
+        folder.mkdir(parents=True)
+        (folder / "bench.py").write_text(FILE)
+        process, connection = launch(
+            WorkerSettings(name="bench", home=home, logs=f"{home}/logs", snapshots=f"{home}/snapshots", slots=slots)
         )
-        process, connection = launch(settings)
-        server = Server(connection, CodeRef("b", "s", "bench.py"), isolation)
-        floors = floor()
         try:
-            server.serve()
-            time.sleep(0.1)
+            server = Server(connection, CodeRef("b", "s", "bench.py"), isolation)
+            server.serve()  # its first heartbeat
             at_rest = mebibytes(process.pid, "Pss")
-            fan_out(server, 2 * slots)
-            zygote = zygote_of(process.pid)
-            rates, hops, ratios, cpu, floor_rates = [], [], [], [], []
-            for _ in range(runs):
-                before = processor_seconds(process.pid)[0], *processor_seconds(zygote)
-                rates.append(fan_out(server, tasks))
-                after = processor_seconds(process.pid)[0], *processor_seconds(zygote)
-                cpu.append([(b - a) / tasks * 1e3 for a, b in zip(before, after, strict=True)])
-                hops += chain(server, 50)
-                if other := next(floors, None):
-                    floor_rates.append(other["fanout_tasks_per_s"])
-                    ratios.append(rates[-1] / other["fanout_tasks_per_s"])
-            return {
-                "isolation": isolation.value,
-                "tasks_per_s": round(statistics.median(rates)),
-                "runs": [round(rate) for rate in rates],
-                "floor_tasks_per_s": [round(rate) for rate in floor_rates],
-                "floor_ratio": round(statistics.median(ratios), 2) if ratios else None,
-                "hop_p50_ms": round(statistics.median(hops) * 1e3, 2),
-                "hop_p99_ms": round(sorted(hops)[int(len(hops) * 0.99)] * 1e3, 2),
-                "cpu_ms_per_task": dict(
-                    zip(
-                        ("supervisor", "zygote", "children"),
-                        (round(statistics.median(each), 3) for each in zip(*cpu, strict=True)),
-                        strict=True,
-                    )
-                ),
-                "supervisor_pss_mib": round(at_rest, 1),
-                "zygote_rss_mib": round(mebibytes(zygote, "Rss"), 1),
-                "zygote_pss_mib": round(mebibytes(zygote, "Pss"), 1),
-            }
+            fan_out(server, 4 * slots)
+            zygote = children_of(process.pid)[0]
+            before = processor_seconds(process.pid)[0], *processor_seconds(zygote)
+            rate = fan_out(server, tasks)
+            after = processor_seconds(process.pid)[0], *processor_seconds(zygote)
+            if isolation is Isolation.WARM:  # its children live on
+                after = *after[:2], sum(processor_seconds(child)[0] for child in children_of(zygote))
+            supervisor, parent, children = ((b - a) / tasks * 1e3 for a, b in zip(before, after, strict=True))
+            hops = chain(server, 50)
+            memory = mebibytes(zygote, "Rss"), mebibytes(zygote, "Pss")
+            return Run(rate, hops, (supervisor, parent, children), at_rest, *memory)
         finally:
             connection.close()
             process.wait(10)
+
+
+def measure(isolation: Isolation, tasks: int, slots: int, runs: int, floor: str) -> dict[str, object]:
+    """Several runs, each followed by one of the floor."""
+    done: list[Run] = []
+    floors: list[float] = []
+    for _ in range(runs):
+        done.append(run_once(isolation, tasks, slots))
+        if floor:
+            mode = "warm" if isolation is Isolation.WARM else "fork"
+            imports = [f"--import={module}" for module in ZYGOTE_IMPORTS]
+            command = [sys.executable, floor, mode, "--slots", str(slots), *imports]
+            output = subprocess.run(command, check=True, capture_output=True).stdout
+            floors.append(json.loads(output)["fanout_tasks_per_s"])
+    hops = sorted(hop * 1e3 for run in done for hop in run.hops)
+    cpu = [statistics.median(each) for each in zip(*(run.cpu for run in done), strict=True)]
+    ratios = [run.rate / other for run, other in zip(done, floors, strict=False)]
+    return {
+        "isolation": isolation.value,
+        "tasks_per_s": round(statistics.median(run.rate for run in done)),
+        "runs": [round(run.rate) for run in done],
+        "floor_runs": [round(rate) for rate in floors],
+        "floor_ratio": round(statistics.median(ratios), 2) if ratios else None,
+        "hop_p50_ms": round(statistics.median(hops), 2),
+        "hop_p99_ms": round(hops[int(len(hops) * 0.99)], 2),
+        "cpu_ms_per_task": {
+            name: round(each, 3) for name, each in zip(("supervisor", "zygote", "children"), cpu, strict=True)
+        },
+        "supervisor_pss_mib": round(done[-1].supervisor_pss, 1),
+        "zygote_rss_mib": round(done[-1].zygote_rss, 1),
+        "zygote_pss_mib": round(done[-1].zygote_pss, 1),
+    }
 
 
 def main() -> None:
@@ -203,18 +227,11 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=500)
     parser.add_argument("--slots", type=int, default=8)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--floor", help="path of floor.py")
+    parser.add_argument("--floor", default="", help="path of floor.py")
     options = parser.parse_args()
     for name in options.isolation:
-
-        def floor(mode: str = "warm" if name == "warm" else "fork") -> Iterator[dict[str, float]]:
-            imports = [f"--import={module}" for module in ZYGOTE_IMPORTS]
-            while options.floor:
-                command = [sys.executable, options.floor, mode, "--slots", str(options.slots), *imports]
-                yield json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-
         tasks = options.tasks * (4 if name == "warm" else 1)
-        print(json.dumps(measure(Isolation(name), tasks, options.slots, options.runs, floor)))
+        print(json.dumps(measure(Isolation(name), tasks, options.slots, options.runs, options.floor)))
 
 
 if __name__ == "__main__":

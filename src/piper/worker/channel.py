@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from piper.model.errors import StoreUnavailable
+from piper.model.frames import FrameBuffer, FrameTooLong, framed
 from piper.model.wire import MAX_FRAME, TELL, Answer, Ask, Report, Request
 from piper.sdk.execution.channel import error_of
-from piper.worker.frames import FrameBuffer, FrameTooLong, framed
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_answer = msgspec.msgpack.Decoder(Answer).decode

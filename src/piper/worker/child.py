@@ -23,12 +23,12 @@ import msgspec
 from msgspec import structs
 
 from piper.model.events import Failed
+from piper.model.frames import FrameTooLong
 from piper.model.spec import Isolation
 from piper.model.wire import Report, TaskContext
 from piper.sdk.execution import runner
 from piper.worker import processes
 from piper.worker.channel import SocketChannel, SupervisorGone
-from piper.worker.frames import FrameTooLong
 from piper.worker.loading import Code, error_of_loading
 
 _decode_context = msgspec.msgpack.Decoder(TaskContext).decode
@@ -70,7 +70,7 @@ def _run(context: TaskContext, code: Code, channel: SocketChannel) -> Report:
         if isinstance(error, (KeyboardInterrupt, SupervisorGone)):
             raise
         sys.excepthook(type(error), error, error.__traceback__)
-        report = Report(Failed(context.identity, error_of_loading(error, context.code.file)), pid=os.getpid())
+        report = Report(Failed(context.identity, error_of_loading(error)), pid=os.getpid())
     else:
         report = runner.run_task(operator, context, channel)
     _flush()

@@ -237,7 +237,7 @@ def main(argument: str) -> None:
     except BaseException as error:  # SystemExit, too: a file that calls exit() is at fault
         sys.excepthook(type(error), error, error.__traceback__)
         sys.stderr.flush()
-        supervisor.send(control.encode(control.LoadFailed(error_of_loading(error, order.file)[:30_000])))
+        supervisor.send(control.encode(control.LoadFailed(error_of_loading(error)[:30_000])))
         os._exit(1)
     unfit = unfit_for_forking({order.control})
     supervisor.send(control.encode(control.Loaded(unfit)))

@@ -7,7 +7,7 @@ import select
 from collections.abc import Callable
 from contextlib import suppress
 
-from piper.worker.frames import FrameBuffer, FrameTooLong, framed
+from piper.model.frames import FrameBuffer, FrameTooLong, framed
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT

@@ -22,6 +22,7 @@ from msgspec import Raw, Struct, structs
 
 from piper.logs import LogStore, Masker
 from piper.model.events import Failed, Lost
+from piper.model.frames import FrameTooLong
 from piper.model.run import Identity
 from piper.model.spec import Isolation
 from piper.model.wire import (
@@ -51,7 +52,6 @@ from piper.worker.executions import (
     report_of_end,
     secrets_of,
 )
-from piper.worker.frames import FrameTooLong
 from piper.worker.limits import (
     LATE_SECONDS,
     MEMORY_FIRST_SECONDS,
