@@ -66,8 +66,8 @@ class PythonOperator(BaseOperator):
         if not callable(python_callable):
             raise AirflowException(f"`python_callable` must be callable, not {python_callable!r}")
         self.python_callable = python_callable
-        self.op_args = op_args or ()
-        self.op_kwargs = op_kwargs or {}
+        self.op_args: Any = op_args or ()
+        self.op_kwargs: Any = op_kwargs or {}
         self.templates_dict = templates_dict
         if templates_exts:
             self.template_ext = templates_exts
@@ -123,7 +123,7 @@ class ShortCircuitOperator(PythonOperator, SkipMixin):
     def __init__(
         self, *, task_id: str, ignore_downstream_trigger_rules: bool = True, **arguments: Unpack[OperatorArguments]
     ) -> None:
-        super().__init__(task_id=task_id, **arguments)  # type: ignore[misc]  # python_callable is among them
+        super().__init__(task_id=task_id, **arguments)  # type: ignore[call-arg]  # python_callable is among them
         self.ignore_downstream_trigger_rules = ignore_downstream_trigger_rules
 
     def execute(self, context: Any) -> Any:

@@ -23,6 +23,7 @@ XCOM_RUN_ID = "trigger_run_id"
 """The XCom that holds the id of the run."""
 
 Moment = str | datetime | None
+"""A moment as authors give it; NOTSET where None means "none"."""
 
 
 class DagIsPaused(AirflowException):
@@ -103,11 +104,11 @@ class TriggerDagRunOperator(BaseOperator):
         **arguments: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(task_id=task_id, **arguments)
-        self.trigger_dag_id = trigger_dag_id
+        self.trigger_dag_id = self.triggers_workflow = trigger_dag_id
         self.trigger_run_id = trigger_run_id
         self.conf = conf
-        self.logical_date = logical_date
-        self.run_after = run_after
+        self.logical_date: Any = logical_date
+        self.run_after: Any = run_after
         self.reset_dag_run = reset_dag_run
         self.wait_for_completion = wait_for_completion
         self.poke_interval = poke_interval

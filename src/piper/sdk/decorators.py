@@ -18,7 +18,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from piper.model.states import TriggerRule
 from piper.sdk import scope
 from piper.sdk.arguments import CONVERTERS, uniform
-from piper.sdk.dag import dag
+from piper.sdk.dags import dag
 from piper.sdk.exceptions import AirflowException, AirflowSkipException
 from piper.sdk.functions import call_of, check_names, has_multiple_outputs
 from piper.sdk.group import MappedTaskGroup, TaskGroup, next_free_id
@@ -169,7 +169,7 @@ class TaskDecorator(Generic[P, R]):
         """Make a task; the arguments are those of the function."""
         arguments = self._operator_arguments()
         on_failure_fail_dagrun = arguments.pop("on_failure_fail_dagrun", self.on_failure_fail_dagrun)
-        operator: BaseOperator = self.operator_class(
+        operator: BaseOperator = self.operator_class(  # type: ignore[call-arg] # of a subclass
             python_callable=self.function,
             op_args=args,
             op_kwargs=kwargs,
@@ -475,7 +475,7 @@ class TaskGroupFactory(Generic[P, R]):
             if self.function.__doc__:
                 group.tooltip = group.tooltip or self.function.__doc__
                 group.doc_md = group.doc_md or self.function.__doc__
-            made = self.function(*args, **kwargs)  # type: ignore[arg-type]
+            made = self.function(*args, **kwargs)
         return group if made is None else made
 
     def override(self, **kwargs: Any) -> TaskGroupFactory[P, R]:

@@ -22,7 +22,7 @@ from typing import NamedTuple, NoReturn
 
 from piper.model.errors import AuthorError, InvalidSpec
 from piper.sdk import scope
-from piper.sdk.dag import DAG
+from piper.sdk.dags import DAG
 from piper.sdk.hydrate import hydrate
 from piper.sdk.place import file_of, line_of
 

@@ -24,7 +24,7 @@ from piper.sdk.spelling import only_known
 from piper.sdk.xcom_arg import Reference, ResolveMixin, XComArg, references_in
 
 if TYPE_CHECKING:
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
     from piper.sdk.group import TaskGroup
     from piper.sdk.place import Place
 

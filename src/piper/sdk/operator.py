@@ -38,7 +38,7 @@ from piper.sdk.spelling import only_known
 if TYPE_CHECKING:
     import logging
 
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
     from piper.sdk.edges import EdgeModifier
     from piper.sdk.group import MappedTaskGroup, TaskGroup
     from piper.sdk.mapping import OperatorPartial
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from piper.sdk.retry_policy import RetryPolicy
     from piper.sdk.xcom_arg import PlainXComArg
 
-_PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
+PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
 """Types in which no result of another task can hide."""
 
 _NOTHING: Mapping[str, Any] = {}
@@ -424,7 +424,7 @@ class AbstractOperator(Templater, DependencyMixin):
                 fields[_STORED.get(name, name)] = uniform(name, value, f"task {self.task_id!r}")
             elif name == "sla":
                 _warn_of_sla()
-        if "wait_for_downstream" in fields and fields["wait_for_downstream"]:
+        if fields.get("wait_for_downstream"):
             fields["depends_on_past"] = True
 
     def _take_params(self, own: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> None:
@@ -513,12 +513,12 @@ class OperatorMeta(ABCMeta):
         place: Place | None = None,
     ) -> Any:
         """Make a task of exactly these arguments and surroundings, whatever `with` blocks are open."""
-        operator: BaseOperator = cls.__new__(cls)
+        operator: BaseOperator = cls.__new__(cls)  # type: ignore[arg-type, call-arg] # mypy: a metaclass's own
         operator.given = dict(arguments)
         operator._making = (dag, group, defaults)
         if place is not None:
             operator._place = place
-        cls.__init__(operator, **arguments)
+        cls.__init__(operator, **arguments)  # type: ignore[misc]
         fields = operator.__dict__
         del fields["_making"]
         if dag is not None:
@@ -623,7 +623,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         """An author assigned an attribute of a finished task: `task.bash_command = other.output`."""
         if name in self.given or name in self.template_fields:
             self.given[name] = value
-        if name in self.template_fields and type(value) not in _PLAIN:
+        if name in self.template_fields and type(value) not in PLAIN:
             self._wait_for_results_in(value)
 
     @classmethod
@@ -663,7 +663,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         fields = self.__dict__
         for name in self.template_fields:
             value = fields.get(name)
-            if type(value) not in _PLAIN:
+            if value and type(value) not in PLAIN:
                 self._wait_for_results_in(value)
 
     def _wait_for_results_in(self, value: Any) -> None:

@@ -16,7 +16,7 @@ from piper.model.spec import AssetRef, Json, RetrySpec, SourceLocation, TaskSpec
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, uniform
 from piper.sdk.data import NotData, NotSerializable, to_data
 from piper.sdk.mapping import DecoratedMappedOperator, DictOfLists, MappedOperator
-from piper.sdk.operator import AbstractOperator, BaseOperator
+from piper.sdk.operator import PLAIN, AbstractOperator, BaseOperator
 from piper.sdk.params import ParamsDict
 from piper.sdk.place import file_of, line_of
 from piper.sdk.weights import rule_name
@@ -25,7 +25,7 @@ from piper.sdk.xcom_arg import NOTSET, PlainXComArg, references_in
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
 
 INSTALLED = "piper.operators."
 """Where operators live that every worker has, whatever the file."""
@@ -34,7 +34,7 @@ EXPAND = "__expand__"
 EXPAND_KWARGS = "__expand_kwargs__"
 """Among the arguments of a mapped task: what it is mapped over, where that is data."""
 
-_BASIC = frozenset({str, int, float, bool, type(None)})
+_JSON = frozenset({str, int, bool, type(None)})
 
 
 class Surroundings:
@@ -238,7 +238,9 @@ def _common_fields(task: AbstractOperator, around: Surroundings) -> dict[str, An
     return fields
 
 
-def _assets(task: AbstractOperator, around: Surroundings, values: Iterable[Any]) -> tuple[AssetRef | AssetAliasKey, ...]:
+def _assets(
+    task: AbstractOperator, around: Surroundings, values: Iterable[Any]
+) -> tuple[AssetRef | AssetAliasKey, ...]:
     refs: list[AssetRef | AssetAliasKey] = []
     for value in values:
         reference = getattr(value, "references", None)
@@ -303,14 +305,16 @@ def _arguments(
     for name, value in task.given.items():  # type: ignore[attr-defined]
         if name in OPERATOR_ARGUMENTS:
             continue
-        if type(value) in _BASIC:
+        if type(value) in _JSON:
             found[name] = value
             continue
         try:
             found[name] = to_data(value)
         except NotSerializable as error:
             raise _invalid(
-                task, around, f"argument {name!r} holds {error}, which cannot be in another process: make it in the task"
+                task,
+                around,
+                f"argument {name!r} holds {error}, which cannot be in another process: make it in the task",
             ) from None
         except NotData:
             complete = False
@@ -343,7 +347,7 @@ def _reads(task: AbstractOperator, template_fields: tuple[str, ...]) -> tuple[tu
     found: set[tuple[str, str]] = set()
     for name in template_fields:
         value = values.get(name)
-        if type(value) not in _BASIC:
+        if value and type(value) not in PLAIN:
             found.update((source.task_id, key) for source, key in references_in(value))
     if isinstance(task, MappedOperator):
         found.update((source.task_id, key) for source, key in task.expand_input.references())

@@ -12,11 +12,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from types import FrameType
 from typing import NoReturn
 
@@ -24,12 +22,12 @@ import msgspec
 from msgspec import structs
 
 from piper.model.events import Failed
+from piper.model.frames import FrameTooLong
 from piper.model.spec import Isolation
 from piper.model.wire import Report, TaskContext
 from piper.sdk.execution import runner
 from piper.worker import processes
 from piper.worker.channel import SocketChannel, SupervisorGone
-from piper.worker.frames import FrameTooLong
 from piper.worker.loading import Code, error_of_loading
 
 _decode_context = msgspec.msgpack.Decoder(TaskContext).decode
@@ -38,9 +36,8 @@ LEFT_BEHIND_SECONDS = 1.0
 """How long a warm child tries to end processes that its task has left running."""
 
 
-def serve(supervisor: socket.socket, code: Code, temporary: str) -> NoReturn:
+def serve(channel: SocketChannel, code: Code, temporary: str) -> NoReturn:
     """Run what the supervisor hands over, until it closes the socket or the one task is done."""
-    channel = SocketChannel(supervisor)
     try:
         context = _decode_context(channel.receive())
         if context.task.isolation is Isolation.WARM:
@@ -65,26 +62,23 @@ def _report(channel: SocketChannel, report: Report) -> None:
 
 def _run(context: TaskContext, code: Code, channel: SocketChannel) -> Report:
     """Run one task to its report, small enough to be sent."""
-    started = datetime.now(UTC)
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         operator = code.operator(context)
     except BaseException as error:  # SystemExit, too: a file that calls exit() is at fault
         if isinstance(error, (KeyboardInterrupt, SupervisorGone)):
             raise
         sys.excepthook(type(error), error, error.__traceback__)
-        report = Report(Failed(context.identity, error_of_loading(error, context.code.file)))
+        report = Report(Failed(context.identity, error_of_loading(error)), pid=os.getpid())
     else:
         report = runner.run_task(operator, context, channel)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _flush()
-    return structs.replace(
-        report, pid=os.getpid(), started_at=report.started_at or started, ended_at=report.ended_at or datetime.now(UTC)
-    )
+    return report
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def terminate(number: int, frame: FrameType | None) -> None:
+    """The handler of SIGTERM: leave the task that runs, or the process if none does."""
     runner.terminate()
+    os._exit(128 + number)
 
 
 def _flush() -> None:

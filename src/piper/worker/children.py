@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from piper.logs import Masker
@@ -21,7 +22,20 @@ _CHATTY_PIPE = 1 << 20
 class Child:
     """One child. Until it is given an execution it waits, and nothing of it is watched."""
 
-    __slots__ = ("_chatty", "_log", "_poller", "_socket", "execution", "executions", "killed_at", "link", "masker", "pid", "zygote")
+    __slots__ = (
+        "_chatty",
+        "_log",
+        "_poller",
+        "_socket",
+        "execution",
+        "executions",
+        "killed_at",
+        "link",
+        "masker",
+        "pid",
+        "stuck",
+        "zygote",
+    )
 
     def __init__(self, pid: int, zygote: Zygote, socket: int, log: int, poller: Poller) -> None:
         self.pid = pid
@@ -32,6 +46,8 @@ class Child:
         self.masker = Masker()
         self.killed_at: float | None = None
         """Monotonic second at which SIGKILL was asked for."""
+        self.stuck = False
+        """That it does not end has been said."""
         self.link: Link | None = None
         self._socket = socket
         self._log = log
@@ -75,10 +91,8 @@ class Child:
         if len(data) == _LOG_BYTES and not self._chatty:
             # A larger pipe lets it go on writing while the supervisor is busy elsewhere.
             self._chatty = True
-            try:
+            with suppress(OSError):  # it is beyond what this user may have in pipes
                 fcntl.fcntl(self._log, fcntl.F_SETPIPE_SZ, _CHATTY_PIPE)
-            except OSError:  # beyond what this user may have in pipes
-                pass
         if self.execution is not None and self.execution.log is not None:
             self.execution.log.write(data)
         return True

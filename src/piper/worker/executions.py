@@ -58,14 +58,18 @@ class Execution:
 
     __slots__ = (
         "child",
+        "context",
         "deadline",
         "dispatch",
         "failure",
+        "grant",
         "kill_at",
         "log",
         "loss",
         "memory_due",
         "memory_limit",
+        "printed",
+        "refused",
         "report",
         "row",
         "stage",
@@ -74,12 +78,15 @@ class Execution:
         "zygote",
     )
 
-    def __init__(self, dispatch: Dispatch, row: int) -> None:
+    def __init__(self, dispatch: Dispatch) -> None:
         self.dispatch = dispatch
-        self.row = row
+        self.row = -1
         """Where it stands in the register."""
         self.stage = Stage.WAITING
         self.zygote: Zygote | None = None
+        self.context: Raw | None = None
+        """The granted TaskContext, until a child has it."""
+        self.grant = Grant(TaskLimits())
         self.child: Child | None = None
         self.log: LogWriter | None = None
         self.report: Report | None = None
@@ -87,6 +94,10 @@ class Execution:
         """Why it is being ended, if that is the task's failure: it then says so instead of naming the signal."""
         self.loss = ""
         """The same, if it is the infrastructure's."""
+        self.printed = b""
+        """What its file printed before it failed to load."""
+        self.refused = False
+        """The Task API did not take its report, and has been given a smaller one."""
         self.unwanted = False
         """Nobody waits for its report any more: it was cancelled or is stale."""
         self.started_at: datetime | None = None
@@ -117,11 +128,12 @@ def report_of_end(execution: Execution, exit_code: int | None, signal: int | Non
     Arguments:
         exit_code, signal: how the child ended, one of them None; both if it did not (it is warm, or never was).
     """
-    if execution.report is not None:
-        report = structs.replace(execution.report, exit_code=exit_code, signal=signal)
-        return report
-    if execution.loss:
-        return Report(Lost(execution.identity, execution.loss), exit_code=exit_code, signal=signal, error=execution.loss)
+    said = execution.report
+    if said is not None and not (execution.loss and isinstance(said.event, Failed)):
+        return structs.replace(said, exit_code=exit_code, signal=signal)
+    if execution.loss:  # also when the task took our SIGTERM for its own failure
+        lost = Lost(execution.identity, execution.loss)
+        return Report(lost, exit_code=exit_code, signal=signal, error=execution.loss)
     error = execution.failure or why_it_ended(exit_code, signal)
     return Report(Failed(execution.identity, error), exit_code=exit_code, signal=signal, error=error)
 

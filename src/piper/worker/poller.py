@@ -7,7 +7,7 @@ import select
 from collections.abc import Callable
 from contextlib import suppress
 
-from piper.worker.frames import FrameBuffer, FrameTooLong, framed
+from piper.model.frames import FrameBuffer, FrameTooLong, framed
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
@@ -24,9 +24,9 @@ class Poller:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._handlers: dict[int, Callable[[int], object]] = {}
 
-    def add(self, descriptor: int, handler: Callable[[int], None]) -> None:
+    def add(self, descriptor: int, handler: Callable[[int], object]) -> None:
         """Call `handler(events)` whenever the descriptor can be read, or is closed at the other end."""
         self._epoll.register(descriptor, READ)
         self._handlers[descriptor] = handler
@@ -43,10 +43,14 @@ class Poller:
                 self._epoll.unregister(descriptor)
         os.close(descriptor)
 
-    def poll(self, seconds: float) -> None:
-        """Wait at most so long, and handle what is ready."""
+    def wait(self, seconds: float) -> list[tuple[int, int]]:
+        """Wait at most so long for something to be ready."""
+        return self._epoll.poll(seconds)
+
+    def handle(self, ready: list[tuple[int, int]]) -> None:
+        """Call the handlers of what `wait` has found."""
         handlers = self._handlers
-        for descriptor, events in self._epoll.poll(seconds):
+        for descriptor, events in ready:
             handler = handlers.get(descriptor)
             if handler is not None:
                 handler(events)

@@ -10,8 +10,8 @@ from contextlib import suppress
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_prctl = _libc.prctl
+# PyDLL keeps the interpreter's lock: these calls do not wait, and a child should touch little memory.
+_prctl = ctypes.PyDLL(None).prctl
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -64,12 +64,8 @@ def proportional_bytes(pids: list[int]) -> int:
     """Resident memory of these processes, where a page that several share counts once. Slow: it walks page tables."""
     kibibytes = 0
     for pid in pids:
-        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-                for line in file:
-                    if line.startswith(b"Pss:"):
-                        kibibytes += int(line.split()[1])
-                        break
+        with suppress(OSError), open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            kibibytes += next(int(line.split()[1]) for line in file if line.startswith(b"Pss:"))
     return kibibytes << 10
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import time
 from heapq import heappop, heappush
 
 import msgspec
@@ -26,6 +27,9 @@ from piper.model.run import Identity
 HEAD_BYTES = 4096
 ROW_BYTES = 1024
 ROWS = 4096
+
+LOCK_SECONDS = 15.0
+"""How long a predecessor that is about to end is waited for."""
 
 
 class Head(Struct, frozen=True):
@@ -56,15 +60,25 @@ class Register:
     def __init__(self, file: str) -> None:
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
         self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._descriptor)
-            raise InvalidSetting(f"another worker runs with {file}: give this one another name or home") from None
+        self._lock(file)
         self.predecessor, self.left = self._read()
         """Who wrote the file before us, if anyone, and the executions that it has not reported."""
         self._free: list[int] = []
         self._next = 0
+
+    def _lock(self, file: str) -> None:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    os.close(self._descriptor)
+                    text = f"another worker runs with {file}: stop it, or give this one another name or home"
+                    raise InvalidSetting(text) from None
+                time.sleep(0.02)
+            else:
+                return
 
     def begin(self, head: Head) -> None:
         """Forget the predecessor, and say what is ours."""

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,6 +29,9 @@ STOCK = 4
 
 REST_SECONDS = 5.0
 """For so long after its last execution a zygote keeps one child waiting."""
+
+ANSWER_SECONDS = 10.0
+"""A zygote that has forked nothing for so long, though it was asked to, has been stopped or hangs."""
 
 _OUTPUT_BYTES = 64 << 10
 
@@ -60,6 +64,8 @@ class Zygote:
         """When it last got an execution."""
         self.ready = False
         self.gone = False
+        self.ended = False
+        """A child has ended since children were last asked for."""
         self.waiting: deque[Execution] = deque()
         """Placed here before it was ready."""
         self.granted: deque[Execution] = deque()
@@ -71,6 +77,8 @@ class Zygote:
         self.children: dict[int, Child] = {}
         self.asked = 0
         """Children asked for and not yet there."""
+        self.asked_at = now
+        """When the last came, or the first of these was asked for."""
         self.busy = 0
         self.needed = 0
         self._warm_busy = 0
@@ -103,11 +111,18 @@ class Zygote:
             return self.warm.pop()
         return self.stock.pop() if self.stock else None
 
-    def missing(self, now: float) -> int:
-        """How many children to ask for; negative if more wait than are wanted."""
+    def missing(self, reserve: int) -> int:
+        """How many children to ask for; negative if more wait than there should.
+
+        Arguments:
+            reserve: how many should wait besides those that an execution needs now.
+        """
         served = min(self._warm_needed, len(self.warm))
-        wanted = self.needed - served + stock_wanted(self.busy - self._warm_busy, now - self.used)
-        return wanted - len(self.stock) - self.asked
+        return self.needed - served + reserve - len(self.stock) - self.asked
+
+    def reserve(self, now: float) -> int:
+        """How many children should wait for executions to come."""
+        return stock_wanted(self.busy - self._warm_busy, now - self.used)
 
 
 class Listener(Protocol):
@@ -172,32 +187,56 @@ class Nursery:
         zygote.used = now
         return zygote
 
-    def refill(self, zygote: Zygote, now: float) -> None:
-        """Ask for the children that are missing, or send home those that are too many."""
-        if not zygote.ready or zygote.gone:
-            return
-        missing = zygote.missing(now)
-        if missing > 0:
-            zygote.asked += missing
-            self._send(zygote, control.Fork(missing))
-        elif missing < 0 and not zygote.busy:
-            for child in zygote.stock[missing:]:
-                child.close()
-            del zygote.stock[missing:]
+    def refill(self, now: float) -> None:
+        """Ask for the children that are missing.
+
+        Those that executions need are asked for at once. The reserve is filled up when something has just ended, or
+        by `tend`: a zygote that forks cannot reap, and the end of a short task should not wait for that.
+        """
+        for zygote in self._zygotes.values():
+            if zygote.ready:
+                reserve = zygote.reserve(now) if zygote.ended else 0
+                zygote.ended = False
+                self._ask(zygote, zygote.missing(reserve), now)
+
+    def _ask(self, zygote: Zygote, children: int, now: float) -> None:
+        if children > 0:
+            if not zygote.asked:
+                zygote.asked_at = now
+            zygote.asked += children
+            self._send(zygote, control.Fork(children))
 
     def signal(self, child: Child, number: int) -> None:
         """Send a signal to a child's process group."""
         self._send(child.zygote, control.Signal(child.pid, number))
 
+    def insist(self, child: Child) -> None:
+        """See to a child that was killed and has not ended for a while."""
+        zygote = child.zygote
+        state, parent = processes.state_of(child.pid)
+        if zygote.gone:
+            return
+        if state in ("", "Z"):  # it is dead, and its zygote does not say so: that has been stopped
+            self.bury(zygote)
+        elif parent == zygote.pid:
+            if not child.stuck:
+                print(f"process {child.pid} was killed and does not end (state {state})", file=sys.stderr)
+                child.stuck = True
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
     def tend(self, now: float) -> None:
-        """Drop zygotes that are idle for long or too many, and those whose file takes too long to load."""
+        """Drop zygotes that are idle for long or too many, that take too long to load, or that do not answer."""
         idle = sorted((zygote for zygote in self if not zygote.busy), key=lambda zygote: zygote.used)
         surplus = len(self._zygotes) - self._settings.zygotes
         for rank, zygote in enumerate(idle):
             if rank < surplus or now - zygote.used > self._settings.idle_zygote:
                 self.bury(zygote)
                 continue
-            self.refill(zygote, now)
+            surplus_children = max(0, -zygote.missing(zygote.reserve(now)))
+            for child in zygote.stock[:surplus_children]:
+                child.close()
+            del zygote.stock[:surplus_children]
             if now - zygote.used > REST_SECONDS:
                 for child in zygote.warm:
                     child.close()
@@ -205,6 +244,10 @@ class Nursery:
         for zygote in self:
             if not zygote.ready and now - zygote.started > self._settings.load_timeout:
                 self._fail(zygote, f"{zygote.code.file} did not load within {self._settings.load_timeout:g} s")
+            elif zygote.asked and now - zygote.asked_at > ANSWER_SECONDS:
+                self.bury(zygote)
+            elif zygote.ready:
+                self._ask(zygote, zygote.missing(zygote.reserve(now)), now)
 
     def reap(self) -> None:
         """Take leave of this process's children that have ended, and kill what it has adopted."""
@@ -315,7 +358,8 @@ class Nursery:
             message = control.decode_from_zygote(packet)
             if isinstance(message, control.Forked):
                 zygote.asked -= 1
-                child = Child(message.pid, zygote, *descriptors, self._poller)
+                zygote.asked_at = time.monotonic()
+                child = Child(message.pid, zygote, descriptors[0], descriptors[1], self._poller)
                 zygote.children[message.pid] = child
                 zygote.stock.append(child)
                 self._listener.child_waits(child)
@@ -327,6 +371,7 @@ class Nursery:
                 self._fail(zygote, message.error)
 
     def _ended(self, zygote: Zygote, message: control.Ended) -> None:
+        zygote.ended = True
         child = zygote.children.pop(message.pid)
         if child.execution is not None:
             self._listener.child_ended(child, message.exit_code, message.signal)
@@ -338,7 +383,7 @@ class Nursery:
 
     def _loaded(self, zygote: Zygote, message: control.Loaded) -> None:
         if not message.unfit:
-            zygote.ready = True
+            zygote.ready = zygote.ended = True
             self._listener.zygote_ready(zygote)
             return
         print(f"{zygote.code.file}: forks are not safe, {message.unfit}; each task loads it anew", file=sys.stderr)

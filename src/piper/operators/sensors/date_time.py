@@ -69,7 +69,7 @@ class DateTimeSensorAsync(DateTimeSensor):
         trigger_kwargs: dict[str, Any] | None = None,
         **arguments: Unpack[OperatorArguments],
     ) -> None:
-        super().__init__(task_id=task_id, **arguments)  # type: ignore[misc]  # target_time is among them
+        super().__init__(task_id=task_id, **arguments)  # type: ignore[call-arg]  # target_time is among them
         self.start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
         if start_from_trigger:

@@ -50,7 +50,11 @@ def _key(asset: Any) -> Key:
 def _same(one: Key, other: Key) -> bool:
     """Whether two keys mean the same asset: a reference means whatever has its name, or its URI."""
     kind, name, uri = one
-    return kind == other[0] and (not (name and other[1]) or name == other[1]) and (not (uri and other[2]) or uri == other[2])
+    return (
+        kind == other[0]
+        and (not (name and other[1]) or name == other[1])
+        and (not (uri and other[2]) or uri == other[2])
+    )
 
 
 class _ByAsset:
@@ -211,8 +215,9 @@ class SourceTaskInstance:
         execution = current_execution()
         if execution is None:
             raise RuntimeError("XComs are pulled while a task runs, not outside of one")
-        where = {"workflow_id": self.dag_id, "run_id": self.run_id}
-        value = xcoms.pull(execution, self.task_id, key, map_index=self.map_index, **where)
+        value = xcoms.pull(
+            execution, self.task_id, key, map_index=self.map_index, workflow_id=self.dag_id, run_id=self.run_id
+        )
         return default if value is xcoms.ABSENT else value
 
 

@@ -22,8 +22,12 @@ _COROUTINE = 0x80
 _ASYNC_GENERATOR = 0x200
 
 
-def call(function: Callable[..., Any], execution: Execution, *arguments: Any, **named: Any) -> Any:
-    """Call a function and return its result, whichever kind of function it is."""
+def call(function: Callable[..., Any], execution: Execution | None, *arguments: Any, **named: Any) -> Any:
+    """Call a function and return its result, whichever kind of function it is.
+
+    Arguments:
+        execution: takes what a generator yields.
+    """
     kind = _flags(function)
     result = function(*arguments, **named)
     if kind & _GENERATOR:
@@ -69,7 +73,7 @@ def notify_by_email(execution: Execution, error: BaseException) -> None:
         log.error("no mail was sent to %s:\n%s", execution.task.email, describe(trouble))
 
 
-def _exhaust(generator: Iterator[Any], execution: Execution) -> Any:
+def _exhaust(generator: Iterator[Any], execution: Execution | None) -> Any:
     while True:
         try:
             produced = next(generator)
@@ -78,15 +82,17 @@ def _exhaust(generator: Iterator[Any], execution: Execution) -> Any:
         _take(produced, execution)
 
 
-async def _exhaust_async(generator: Any, execution: Execution) -> None:
+async def _exhaust_async(generator: Any, execution: Execution | None) -> None:
     async for produced in generator:
         _take(produced, execution)
 
 
-def _take(produced: Any, execution: Execution) -> None:
+def _take(produced: Any, execution: Execution | None) -> None:
     """Make what a generator yielded part of the asset events."""
     from piper.sdk.assets import Metadata  # only generators get here
 
+    if execution is None:
+        raise RuntimeError("a generator that yields Metadata can only run in a task")
     if not isinstance(produced, Metadata):
         log.warning("the task yielded a %s, which is ignored: yield Metadata(asset, extra)", type(produced).__name__)
         return

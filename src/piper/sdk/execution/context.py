@@ -108,8 +108,6 @@ class Context(dict[str, Any]):
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Mapping) and dict(self) == dict(other))
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         return f"<context of {self._execution.ti!r}>"
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from piper.model import wire
-from piper.model.events import Deferred, Failed, Skipped, Succeeded, TaskEvent
+from piper.model.events import AssetEventOut, Deferred, Failed, Skipped, Succeeded, TaskEvent
 from piper.model.run import Identity
 from piper.model.spec import Json
 from piper.sdk.exceptions import (
@@ -33,12 +33,11 @@ from piper.sdk.execution.callbacks import call, notify_by_email, run_callbacks, 
 from piper.sdk.execution.channel import Channel
 from piper.sdk.execution.current import Execution, current_execution, executing
 from piper.sdk.execution.environment import variables_of
-from piper.sdk.execution.executable import TRIGGER_FAILED, TRIGGER_TIMEOUT
 from piper.sdk.execution.failure import describe
 from piper.sdk.execution.masking import begin_masking, redact
 from piper.sdk.execution.rendered import rendered_fields
 from piper.sdk.execution.time_limit import time_limit
-from piper.sdk.operator import BaseOperator
+from piper.sdk.operator import TRIGGER_FAILED, BaseOperator
 
 if TYPE_CHECKING:
     from piper.sdk.operator import AbstractOperator
@@ -166,7 +165,7 @@ def _work(execution: Execution) -> Any:
         return task.execute(context)
     arguments = serde.from_json(resume.get("arguments")) or {}
     if "error" in resume:
-        failure = {"error": TRIGGER_TIMEOUT if resume.get("timeout") else resume["error"]}
+        failure = {"error": resume["error"], "timeout": bool(resume.get("timeout"))}
         return task.resume_execution(TRIGGER_FAILED, failure, context)
     arguments["event"] = serde.from_json(resume.get("event"))
     return task.resume_execution(resume["method"], arguments, context)
@@ -180,7 +179,7 @@ def _succeed(execution: Execution, result: Any) -> Succeeded:
 
 
 def _succeeded(execution: Execution, length: int | None = None) -> Succeeded:
-    assets = ()
+    assets: tuple[AssetEventOut, ...] = ()
     if execution.task.outlets or "outlet_events" in vars(execution):
         from piper.sdk.execution.asset_events import events_of  # few tasks have outlets
 
