@@ -1,7 +1,7 @@
 """A supervisor for tests: `python fake_worker.py FD NAME`. It starts what it is sent and reports as it is told.
 
-What becomes of an execution is said by the file of its code reference: `succeed` reports success, `hold` runs for
-ever, `die` ends this process at once.
+What becomes of an execution is said by the file of its code reference: `succeed` reports success, `hold` pushes the
+XCom "held" and runs for ever, `die` ends this process at once.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ def main() -> None:
                     if dispatch.code.file == "die":
                         os._exit(3)
                     held[dispatch.identity] = dispatch
+                    if dispatch.code.file == "hold":
+                        push = wire.PushXCom(wire.XComPush("held", b"true"))
+                        send(Call(next(numbers), dispatch.identity, dispatch.token, push))
                     if dispatch.code.file == "succeed":
                         report = wire.Report(Succeeded(dispatch.identity))
                         send(Call(next(numbers), dispatch.identity, dispatch.token, report))

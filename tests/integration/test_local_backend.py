@@ -74,9 +74,11 @@ class Machine:
             self.world.scheduler.wait(0.01)
         return answer
 
-    def runs(self, identity: Identity) -> None:
-        """Wait until that runs."""
-        self.eventually(lambda: self.world.state(identity.instance) is TaskState.RUNNING)
+    def hold(self) -> Identity:
+        """A task that runs until its worker ends, and does so now as far as its worker knows, too."""
+        identity = self.schedule("hold")
+        self.eventually(self.world.xcoms)
+        return identity
 
 
 @pytest.fixture
@@ -105,8 +107,7 @@ def test_many_tasks_pass_through(machine: Machine) -> None:
 
 
 def test_what_a_killed_worker_ran_is_lost_at_once_and_another_takes_over(machine: Machine) -> None:
-    held = machine.schedule("hold")
-    machine.runs(held)
+    held = machine.hold()
     began = time.monotonic()
     os.kill(machine.processes[0].pid, signal.SIGKILL)
     (told,) = machine.eventually(machine.world.events)
@@ -136,8 +137,7 @@ def test_what_was_sent_to_a_worker_that_died_before_it_started_is_sent_to_the_ne
 
 
 def test_a_stop_lets_the_worker_report_what_it_ends(machine: Machine) -> None:
-    held = machine.schedule("hold")
-    machine.runs(held)
+    held = machine.hold()
     machine.stop()
     assert machine.world.events() == [Lost(held, "stopped")]
     assert machine.processes[0].poll() is not None
@@ -145,8 +145,7 @@ def test_a_stop_lets_the_worker_report_what_it_ends(machine: Machine) -> None:
 
 def test_a_worker_that_does_not_react_is_killed_at_the_stop(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("piper.executor.local.EXIT_SECONDS", 0.2)
-    held = machine.schedule("hold")
-    machine.runs(held)
+    held = machine.hold()
     os.kill(machine.processes[0].pid, signal.SIGSTOP)
     machine.stop()
     assert machine.processes[0].poll() == -signal.SIGKILL
