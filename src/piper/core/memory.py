@@ -29,9 +29,6 @@ EVERY_INDEX = -3
 """Slot with the sum over all indexes of a mapped group: what an instance that is not yet expanded sees
 if its rule could be satisfied by some of them."""
 
-OCCUPIED = IN_FLIGHT | {TaskState.RESTARTING}
-"""States that count against the limits of a run."""
-
 ReadyEntry = tuple[int, int]
 """(-priority, instance number): the order of admission."""
 
@@ -231,7 +228,7 @@ class RunMemory:
             self.open_of[node] = self.open_of.get(node, 0) + by
             if state in WAITING:
                 self.patient += by
-            elif state in OCCUPIED:
+            elif state in IN_FLIGHT:
                 self.in_flight += by
                 self.in_flight_of[node] = self.in_flight_of.get(node, 0) + by
 
@@ -250,6 +247,8 @@ class Facts:
     """States of the run before, by task id, of the tasks asked for; None when there is no run before."""
     in_flight_elsewhere: Mapping[str, int] = field(default_factory=dict)
     """Instances in flight in other runs of the workflow, of tasks with a limit over all runs."""
+    frozen: bool = False
+    """The workflow is paused: nothing is admitted, what runs goes on."""
 
 
 NO_FACTS = Facts()

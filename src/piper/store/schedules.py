@@ -6,33 +6,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, text, update
 
-from piper.model.schedule import RunDates
+from piper.model.workflow import ScheduledWorkflow
 from piper.store.database import guarded
 from piper.store.schema import spec as spec_table
 from piper.store.schema import workflow as table
-
-
-class ScheduledWorkflow(Struct, frozen=True, kw_only=True):
-    """A workflow as the owner of its shard knows it."""
-
-    workflow_id: str
-    shard: int
-    team: str
-    bundle: str
-    file: str
-    spec_hash: str
-    snapshot: str
-    paused: bool
-    stale: bool
-    max_active_runs: int
-    last_dates: RunDates | None
-    next_dates: RunDates | None
-    planned_spec: str
-    consecutive_failures: int
-
 
 _COLUMNS = tuple(table.c[name] for name in ScheduledWorkflow.__struct_fields__)
 
@@ -76,14 +55,12 @@ def workflows_by_id(connection: Connection, ids: Collection[str]) -> dict[str, S
 
 
 def unplanned_workflows(connection: Connection, shards: Collection[int], limit: int) -> list[ScheduledWorkflow]:
-    """Workflows whose cursor was computed for another version than the active one."""
-    rows = connection.execute(
-        select(*_COLUMNS)
-        .where(table.c.planned_spec != table.c.spec_hash, table.c.shard.in_(sorted(shards)))
-        .order_by(table.c.workflow_id)
-        .limit(limit)
-    )
-    return [_from_row(row) for row in rows]
+    """Workflows whose cursor must be computed anew: a new version, a pause, a run that made room."""
+    rows = connection.execute(_UNPLANNED, {"limit": limit})
+    return [w for w in map(_from_row, rows) if w.shard in shards]
+
+
+_UNPLANNED = select(*_COLUMNS).where(text("planned_spec <> spec_hash")).limit(bindparam("limit"))
 
 
 _MOVE = (
@@ -102,7 +79,7 @@ _MOVE = (
 
 
 def move_cursors(connection: Connection, moves: Sequence[tuple[ScheduledWorkflow, ScheduledWorkflow]]) -> None:
-    """Write cursors: pairs of (before, after). A paused or stale workflow has no next moment.
+    """Write cursors: pairs of (before, after).
 
     Raises:
         GuardFailed: a cursor is not where it was when that was decided.
@@ -116,9 +93,7 @@ def move_cursors(connection: Connection, moves: Sequence[tuple[ScheduledWorkflow
                 "guard_planned": before.planned_spec,
                 "new_last": after.last_dates,
                 "new_next": after.next_dates,
-                "new_run_after": after.next_dates.run_after
-                if after.next_dates is not None and not (after.paused or after.stale)
-                else None,
+                "new_run_after": after.next_run_after,
                 "new_planned": after.planned_spec,
             }
             for before, after in moves
@@ -134,12 +109,13 @@ _FLAGS = (
         paused=bindparam("new_paused"),
         stale=bindparam("new_stale"),
         consecutive_failures=bindparam("new_failures"),
+        planned_spec=bindparam("new_planned"),
     )
 )
 
 
 def set_flags(connection: Connection, workflows: Sequence[ScheduledWorkflow]) -> None:
-    """Write pause, staleness and the count of failures in a row."""
+    """Write pause, staleness, the count of failures in a row, and whether the cursor must be computed anew."""
     guarded(
         connection,
         _FLAGS,
@@ -149,6 +125,7 @@ def set_flags(connection: Connection, workflows: Sequence[ScheduledWorkflow]) ->
                 "new_paused": w.paused,
                 "new_stale": w.stale,
                 "new_failures": w.consecutive_failures,
+                "new_planned": w.planned_spec,
             }
             for w in workflows
         ],

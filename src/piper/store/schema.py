@@ -160,8 +160,9 @@ workflow = Table(
     Column("tags", Json, nullable=False),
     Column("schedule_summary", Text, nullable=False, server_default=""),
     Column("max_active_runs", Integer, nullable=False),
-    # The schedule cursor: the dates of the last run made by time, and those of the next one.
-    # `planned_spec` is the spec the cursor was computed for; the owner replans when it differs.
+    # The schedule cursor: the dates of the last run made by time, and those of the next one; `next_run_after`
+    # is when the owner must look, null while there is nothing to do. `planned_spec` is the spec that the
+    # cursor was computed for: where it differs from the active one, the owner plans anew.
     Column("last_dates", Json(RunDates)),
     Column("next_dates", Json(RunDates)),
     Column("next_run_after", Instant),
@@ -171,6 +172,12 @@ workflow = Table(
     Column("updated_at", Instant, nullable=False),
 )
 Index("ix_workflow_due", workflow.c.next_run_after, workflow.c.shard)
+Index(
+    "ix_workflow_unplanned",
+    workflow.c.shard,
+    sqlite_where=text("planned_spec <> spec_hash"),
+    postgresql_where=text("planned_spec <> spec_hash"),
+)
 Index("ix_workflow_bundle_file", workflow.c.bundle, workflow.c.file)
 
 workflow_version = Table(

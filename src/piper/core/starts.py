@@ -1,0 +1,85 @@
+"""Which queued runs of a workflow may start.
+
+Runs wait in lanes: one for the workflow itself, limited by its `max_active_runs`, and one for each of its
+backfills, which has a limit of its own and does not count against the workflow's (airflow-semantics §3.22).
+Within a lane the earliest date goes first, or the latest in a backfill that runs backwards.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from piper.model.run import Run
+
+OWN_LANE = 0
+"""The lane of runs that belong to no backfill."""
+
+
+def lane_of(run: Run) -> int:
+    """The lane in which a run waits and counts."""
+    return run.backfill or OWN_LANE
+
+
+@dataclass(slots=True)
+class Lane:
+    """Queued runs, first to start first, and how many of the lane are running."""
+
+    running: set[int] = field(default_factory=set)
+    backwards: bool = False
+    _queue: list[tuple[float, int]] = field(default_factory=list)
+    _queued: dict[int, Run] = field(default_factory=dict)
+
+    def enqueue(self, run: Run) -> None:
+        """Let a run wait here (again)."""
+        self.running.discard(run.id)
+        if run.id not in self._queued:
+            moment = (run.logical_date or run.run_after).timestamp()
+            heapq.heappush(self._queue, (-moment if self.backwards else moment, run.id))
+        self._queued[run.id] = run
+
+    def started(self, run: Run) -> None:
+        """A run of this lane is running."""
+        self._queued.pop(run.id, None)
+        self.running.add(run.id)
+
+    def ended(self, run: int) -> None:
+        """A run of this lane has ended or is gone."""
+        self._queued.pop(run, None)
+        self.running.discard(run)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits or runs here."""
+        return not (self._queued or self.running)
+
+    def to_start(self, limit: int, now: datetime) -> list[Run]:
+        """The queued runs that may start now, in order; a run whose moment has not come is passed over."""
+        room = limit - len(self.running)
+        chosen = []
+        for run in self._in_order():
+            if room <= 0:
+                break
+            if run.run_after <= now:
+                chosen.append(run)
+                room -= 1
+        return chosen
+
+    def next_moment(self, now: datetime) -> datetime | None:
+        """When the next run that waits for its moment may start."""
+        return min((r.run_after for r in self._queued.values() if r.run_after > now), default=None)
+
+    def _in_order(self) -> Iterator[Run]:
+        while self._queue and self._queue[0][1] not in self._queued:
+            heapq.heappop(self._queue)
+        frontier = [(self._queue[0], 0)] if self._queue else []
+        while frontier:
+            (_, number), i = heapq.heappop(frontier)
+            run = self._queued.get(number)
+            if run is not None:
+                yield run
+            for child in (2 * i + 1, 2 * i + 2):
+                if child < len(self._queue):
+                    heapq.heappush(frontier, (self._queue[child], child))

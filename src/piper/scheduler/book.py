@@ -1,0 +1,141 @@
+"""The runs that a scheduler has in memory, by number and by workflow."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from piper.core.graph import Graph
+from piper.core.memory import RunMemory
+from piper.core.starts import Lane, lane_of
+from piper.model.run import Run, TaskInstance
+from piper.model.spec import decode_spec
+from piper.model.states import RunState
+from piper.model.workflow import ScheduledWorkflow
+from piper.store.database import Database
+from piper.store.schedules import spec_bodies, workflows_by_id
+
+CACHED_TASKS = 200_000
+"""Tasks in all cached graphs together: some 200 MB at worst, 40,000 workflows of five tasks."""
+
+
+class Graphs:
+    """The graphs of spec versions, built when first needed and kept while there is room."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._graphs: OrderedDict[str, Graph] = OrderedDict()
+        self._tasks = 0
+
+    def load(self, hashes: Collection[str]) -> None:
+        """Have these graphs at hand."""
+        missing = [h for h in hashes if h not in self._graphs]
+        for start in range(0, len(missing), 500):
+            with self._database.read() as connection:
+                bodies = spec_bodies(connection, missing[start : start + 500])
+            for spec_hash, body in bodies.items():
+                self._keep(spec_hash, Graph(decode_spec(body)))
+
+    def get(self, spec_hash: str) -> Graph:
+        """The graph of a version. Raises KeyError if no such spec is stored."""
+        graph = self._graphs.get(spec_hash)
+        if graph is None:
+            self.load([spec_hash])
+            graph = self._graphs[spec_hash]
+        self._graphs.move_to_end(spec_hash)
+        return graph
+
+    def _keep(self, spec_hash: str, graph: Graph) -> None:
+        self._graphs[spec_hash] = graph
+        self._tasks += len(graph.nodes)
+        while self._tasks > CACHED_TASKS and len(self._graphs) > 1:
+            _, dropped = self._graphs.popitem(last=False)
+            self._tasks -= len(dropped.nodes)
+
+
+@dataclass(slots=True)
+class WorkflowRuns:
+    """The active runs of one workflow, in their lanes."""
+
+    workflow: ScheduledWorkflow
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    runs: dict[int, RunMemory] = field(default_factory=dict)
+
+    def lane(self, run: Run) -> Lane:
+        """The lane that a run belongs to."""
+        return self.lanes.setdefault(lane_of(run), Lane())
+
+
+class RunBook:
+    """All active runs of the owned shards."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.graphs = Graphs(database)
+        self.runs: dict[int, RunMemory] = {}
+        self.workflows: dict[str, WorkflowRuns] = {}
+
+    def add(self, runs: Iterable[tuple[Run, list[TaskInstance]]]) -> list[RunMemory]:
+        """Take runs into memory; one that has ended stays until it is filed after its next step."""
+        loaded = list(runs)
+        self.graphs.load({run.spec_hash for run, _ in loaded})
+        self._load_workflows({run.workflow_id for run, _ in loaded})
+        added = []
+        for run, instances in loaded:
+            memory = RunMemory(run, self.graphs.get(run.spec_hash), instances)
+            self.runs[run.id] = memory
+            self.workflows[run.workflow_id].runs[run.id] = memory
+            if not run.state.finished:
+                self.file(memory)
+            added.append(memory)
+        return added
+
+    def file(self, memory: RunMemory) -> None:
+        """Put a run where its state says it belongs; one that has ended leaves the book."""
+        run = memory.run
+        lane = self.workflows[run.workflow_id].lane(run)
+        if run.state is RunState.QUEUED:
+            lane.enqueue(run)
+        elif run.state is RunState.RUNNING:
+            lane.started(run)
+        else:
+            self.forget(run.id)
+
+    def forget(self, number: int) -> None:
+        """Drop a run from memory."""
+        memory = self.runs.pop(number, None)
+        if memory is None:
+            return
+        group = self.workflows[memory.run.workflow_id]
+        group.runs.pop(number, None)
+        lane = group.lane(memory.run)
+        lane.ended(number)
+        if lane.empty:
+            group.lanes.pop(lane_of(memory.run), None)
+        if not group.runs:
+            self.workflows.pop(memory.run.workflow_id, None)
+
+    def forget_shards(self, shards: Collection[int]) -> None:
+        """Drop every run of these shards."""
+        for number in [n for n, memory in self.runs.items() if memory.run.shard in shards]:
+            self.forget(number)
+
+    def siblings(self, memory: RunMemory) -> Iterator[RunMemory]:
+        """The other active runs of its workflow."""
+        group = self.workflows.get(memory.run.workflow_id)
+        return (m for m in (group.runs.values() if group else ()) if m.run.id != memory.run.id)
+
+    def refresh(self, workflow: ScheduledWorkflow) -> None:
+        """A workflow's row has changed."""
+        group = self.workflows.get(workflow.workflow_id)
+        if group is not None:
+            group.workflow = workflow
+
+    def _load_workflows(self, ids: Collection[str]) -> None:
+        missing = [i for i in ids if i not in self.workflows]
+        if not missing:
+            return
+        with self._database.read() as connection:
+            found = workflows_by_id(connection, missing)
+        self.workflows |= {i: WorkflowRuns(workflow) for i, workflow in found.items()}

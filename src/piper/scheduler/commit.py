@@ -1,0 +1,63 @@
+"""One batch of decisions, written in one fenced transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from piper.core.memory import Changes, RunMemory
+from piper.model.workflow import ScheduledWorkflow
+from piper.store.database import Database, Fence
+from piper.store.events import delete_events
+from piper.store.instances import insert_instances, move_instances
+from piper.store.runs import move_runs
+from piper.store.schedules import set_flags
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the core decided about some runs, and the events that it is the answer to."""
+
+    now: datetime
+    steps: list[tuple[RunMemory, Changes]] = field(default_factory=list)
+    events: list[int] = field(default_factory=list)
+    workflows: dict[str, ScheduledWorkflow] = field(default_factory=dict)
+    """Workflows whose flags change."""
+    shards: set[int] = field(default_factory=set)
+    """Shards of everything in the batch."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.steps or self.events or self.workflows)
+
+    def commit(self, database: Database, fence: Fence) -> None:
+        """Write it all, or nothing.
+
+        Raises:
+            FenceLost: a shard of the batch has another owner.
+            GuardFailed: a row is not as the core was told; the memory that it read is wrong.
+            StoreUnavailable, AmbiguousCommit: see `piper.store`.
+        """
+        with database.fenced(fence.only(self.shards)) as connection:
+            move_runs(
+                connection,
+                [(memory.run, changes.run) for memory, changes in self.steps if changes.run is not memory.run],
+            )
+            insert_instances(
+                connection,
+                (
+                    (changes.run, memory.graph.nodes[key[0]].spec, ti)
+                    for memory, changes in self.steps
+                    for key, ti in changes.instances.items()
+                    if ti is not None and ti.id in changes.created
+                ),
+                self.now,
+            )
+            move_instances(
+                connection,
+                [(changes.before[ti.id], ti) for _, changes in self.steps for ti in changes.updated()],
+                self.now,
+            )
+            set_flags(connection, list(self.workflows.values()))
+            delete_events(connection, self.events)

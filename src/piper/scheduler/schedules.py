@@ -1,0 +1,139 @@
+"""The chore that makes runs by time: plans the cursors of workflows and creates the runs that are due."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from piper.core.due import Cursor, due_runs, plan
+from piper.core.starts import OWN_LANE, lane_of
+from piper.model.ids import run_id_for
+from piper.model.run import Run
+from piper.model.schedule import RunDates
+from piper.model.states import RunState, RunType
+from piper.model.workflow import ScheduledWorkflow
+from piper.scheduler.book import RunBook
+from piper.store.database import Database, Fence
+from piper.store.runs import create_runs, row_from_run
+from piper.store.schedules import (
+    due_workflows,
+    move_cursors,
+    next_moment,
+    unplanned_workflows,
+)
+
+BATCH = 500
+"""Workflows planned, or runs created, in one transaction."""
+
+
+class Schedules:
+    """Makes runs by time for the workflows of the owned shards."""
+
+    def __init__(self, database: Database, book: RunBook) -> None:
+        self._database = database
+        self._book = book
+        self.next_moment: datetime | None = None
+        """When the next scheduled run is due, as far as is known."""
+
+    def follow(self, fence: Fence, now: datetime) -> tuple[list[Run], bool]:
+        """Plan what must be planned and create what is due: the runs made, and whether there is more to do."""
+        shards = fence.epochs.keys()
+        planned = self._plan(fence, shards, now)
+        made, more = self._create_due(fence, shards, now)
+        with self._database.read() as connection:
+            self.next_moment = next_moment(connection)
+        return made, more or planned == BATCH
+
+    def _plan(self, fence: Fence, shards: Collection[int], now: datetime) -> int:
+        with self._database.read() as connection:
+            workflows = unplanned_workflows(connection, shards, BATCH)
+        if not workflows:
+            return 0
+        self._book.graphs.load({w.spec_hash for w in workflows})
+        moves = [(w, self._planned(w, now)) for w in workflows]
+        with self._database.fenced(fence.only({w.shard for w in workflows})) as connection:
+            move_cursors(connection, moves)
+        for _, after in moves:
+            self._book.refresh(after)
+        return len(workflows)
+
+    def _planned(self, workflow: ScheduledWorkflow, now: datetime) -> ScheduledWorkflow:
+        schedule = self._book.graphs.get(workflow.spec_hash).spec.schedule
+        cursor = plan(schedule, Cursor(workflow.last_dates, workflow.next_dates), now, self._unfinished(workflow))
+        return self._with_cursor(replace(workflow, planned_spec=workflow.spec_hash), cursor)
+
+    def _create_due(self, fence: Fence, shards: Collection[int], now: datetime) -> tuple[list[Run], bool]:
+        with self._database.read() as connection:
+            workflows = due_workflows(connection, shards, now, BATCH)
+        if not workflows:
+            return [], False
+        self._book.graphs.load({w.spec_hash for w in workflows})
+        rows: list[dict[str, Any]] = []
+        looked_at: list[tuple[ScheduledWorkflow, Cursor]] = []
+        for workflow in workflows:
+            schedule = self._book.graphs.get(workflow.spec_hash).spec.schedule
+            unfinished = self._unfinished(workflow)
+            room = max(0, workflow.max_active_runs - unfinished)
+            due = due_runs(schedule, Cursor(workflow.last_dates, workflow.next_dates), now, room, unfinished)
+            rows += [row_from_run(_scheduled_run(workflow, dates, now), workflow.file) for dates in due.runs]
+            looked_at.append((workflow, due.cursor))
+            if len(rows) >= BATCH:
+                break
+        with self._database.fenced(fence.only({w.shard for w, _ in looked_at})) as connection:
+            made = create_runs(connection, rows)
+            # A date that a manual run holds makes no run: only those made fill the room.
+            filled = Counter(run.workflow_id for run in made)
+            moves = [
+                (workflow, self._with_cursor(workflow, cursor, waits=self._is_full(workflow, filled)))
+                for workflow, cursor in looked_at
+            ]
+            move_cursors(connection, moves)
+        for _, after in moves:
+            self._book.refresh(after)
+        return made, True
+
+    def _is_full(self, workflow: ScheduledWorkflow, filled: Counter[str]) -> bool:
+        return self._unfinished(workflow) + filled[workflow.workflow_id] >= workflow.max_active_runs
+
+    def _unfinished(self, workflow: ScheduledWorkflow) -> int:
+        """Runs of the workflow itself, backfills apart, that have not ended."""
+        group = self._book.workflows.get(workflow.workflow_id)
+        if group is None:
+            return 0
+        runs = (memory.run for memory in group.runs.values())
+        return sum(1 for run in runs if lane_of(run) == OWN_LANE and not run.state.finished)
+
+    def _with_cursor(self, workflow: ScheduledWorkflow, cursor: Cursor, *, waits: bool = False) -> ScheduledWorkflow:
+        """The workflow with its cursor moved.
+
+        Arguments:
+            waits: there is no room for another run: it is looked at again when one has ended.
+        """
+        idle = waits or workflow.paused or workflow.stale or cursor.next is None
+        moment = None if idle or cursor.next is None else cursor.next.run_after
+        return replace(workflow, last_dates=cursor.last, next_dates=cursor.next, next_run_after=moment)
+
+
+def _scheduled_run(workflow: ScheduledWorkflow, dates: RunDates, now: datetime) -> Run:
+    return Run(
+        id=0,
+        workflow_id=workflow.workflow_id,
+        run_id=run_id_for(RunType.SCHEDULED, dates.logical_date),
+        shard=workflow.shard,
+        team=workflow.team,
+        run_type=RunType.SCHEDULED,
+        state=RunState.QUEUED,
+        logical_date=dates.logical_date,
+        interval=dates.interval,
+        run_after=dates.run_after,
+        spec_hash=workflow.spec_hash,
+        snapshot=workflow.snapshot,
+        bundle=workflow.bundle,
+        created_at=now,
+        queued_at=now,
+        triggered_by="schedule",
+    )

@@ -1,0 +1,483 @@
+"""The scheduler's loop: what has happened, what follows, commit, remember, wake others."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from piper.core.memory import Cancel, Changes, Facts, RunEnded, RunMemory
+from piper.core.outcomes import after_run
+from piper.core.run import Begin, Due, PastChanged, RunEvent, RunOverdue, step
+from piper.model.errors import FenceLost, GuardFailed
+from piper.model.events import PauseChanged, RunQueued, SpecPublished
+from piper.model.run import Identity, Run, TaskInstance
+from piper.model.states import RunState, RunType, TaskState
+from piper.model.workflow import ScheduledWorkflow
+from piper.scheduler.book import RunBook, WorkflowRuns
+from piper.scheduler.commit import Batch
+from piper.scheduler.schedules import Schedules
+from piper.service import POLL_SECONDS, Clock, Service, Wakeups
+from piper.store.database import Database, Fence
+from piper.store.events import StoredEvent, pending_events
+from piper.store.instances import instances_of_runs, states_of_tasks
+from piper.store.runs import active_runs, previous_run, runs_by_number
+from piper.store.schedules import workflows_by_id
+
+log = logging.getLogger(__name__)
+
+EVENTS_PER_TICK = 2_000
+SECONDS_PER_BATCH = 0.1
+"""How long the core may decide before what it has decided is committed."""
+FAILURES_BEFORE_QUARANTINE = 3
+
+OVERDUE = 0
+"""In place of an instance number: the timer of the run itself."""
+
+
+class Term(Protocol):
+    """What the scheduler must know of its ownership (see `piper.coordination`)."""
+
+    def fence(self) -> Fence | None:
+        """The shards it owns at their epochs, or None while it may not write at all."""
+        ...
+
+    def forget(self, fence: Fence, shards: Collection[int]) -> None:
+        """These have turned out to be lost."""
+        ...
+
+
+class SchedulerService(Service):
+    """Owns shards of workflows: makes their runs and decides every state of their tasks.
+
+    Arguments:
+        cancel: tells the executor to end executions that are no longer wanted.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        term: Term,
+        clock: Clock,
+        wakeups: Wakeups,
+        cancel: Callable[[Collection[Identity]], None],
+    ) -> None:
+        super().__init__("scheduler", wakeups.listen("scheduler"))
+        self._database = database
+        self._term = term
+        self._clock = clock
+        self._wakeups = wakeups
+        self._cancel = cancel
+        self.book = RunBook(database)
+        self._schedules = Schedules(database, self.book)
+        self._epochs: Mapping[int, int] = {}
+        self._news: dict[int, list[RunEvent]] = {}
+        """What the runs must be told that no stored event tells: timers, starts, changes outside them."""
+        self._timers: list[tuple[datetime, int, int]] = []
+        self._startable: set[str] = set()
+        self._followers: dict[int, set[int]] = {}
+        """Runs that look at a run's tasks because they depend on their past."""
+        self._schedules_looked_at: float | None = None
+        self._troubles: Counter[int] = Counter()
+        self.quarantine: dict[int, str] = {}
+        """Runs that cannot be decided, and why."""
+        self.counters: Counter[str] = Counter()
+        """events, steps, commits, guard_failures, fence_losses, refused …: for telemetry."""
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    def tick(self) -> float:
+        """One round. Returns the seconds until the next, 0 if there is more to do at once."""
+        fence = self._term.fence()
+        if fence is None:
+            self._forget_everything()
+            return POLL_SECONDS
+        now = self._clock.now()
+        try:
+            self._follow_ownership(fence)
+            stored = self._read_events(fence, now)
+            made_runs = self._follow_schedules(fence, now)
+            self._start_runs(now)
+            self._ring_timers(now)
+            batch = Batch(now)
+            undecided = self._decide(batch, stored)
+            self._commit(batch, fence)
+        except FenceLost as lost:
+            self.counters["fence_losses"] += 1
+            self._term.forget(fence, lost.shards)
+            self._lose(lost.shards)
+            return 0.0
+        except Exception:
+            self._forget_everything()  # what was decided may or may not be written: read it all again
+            raise
+        busy = undecided or made_runs or bool(self._startable) or bool(self._news)
+        return 0.0 if busy or len(stored) == EVENTS_PER_TICK else self._seconds_to_wait(now)
+
+    def _seconds_to_wait(self, now: datetime) -> float:
+        moments = [m for m in (self._schedules.next_moment, self._timers[0][0] if self._timers else None) if m]
+        if not moments:
+            return POLL_SECONDS
+        return min(POLL_SECONDS, max(0.001, (min(moments) - now).total_seconds()))
+
+    # --- ownership -----------------------------------------------------------------------------
+
+    def _follow_ownership(self, fence: Fence) -> None:
+        """Forget the runs of shards that were lost, load those of shards that were won."""
+        epochs = fence.epochs
+        if epochs == self._epochs:
+            return
+        lost = {s for s, epoch in self._epochs.items() if epochs.get(s) != epoch}
+        won = {s for s, epoch in epochs.items() if self._epochs.get(s) != epoch}
+        self._lose(lost)
+        if won:
+            with self._database.read() as connection:
+                runs = active_runs(connection, won)
+                instances = instances_of_runs(connection, (r.id for r in runs))
+            self._take_in((run, instances[run.id]) for run in runs)
+            self._schedules_looked_at = None
+        self._epochs = epochs
+
+    def _take_in(self, runs: Iterable[tuple[Run, list[TaskInstance]]]) -> None:
+        """Load runs into the book and look at every instance of those that were running."""
+        for memory in self.book.add(runs):
+            if memory.run.state is RunState.RUNNING:
+                self._tell(memory.run.id, Begin())
+                self._set_timeout(memory)
+            self._set_timers(memory, memory.timers())
+            self._startable.add(memory.run.workflow_id)
+
+    def _lose(self, shards: Collection[int]) -> None:
+        if shards:
+            self.book.forget_shards(shards)
+            self._epochs = {s: e for s, e in self._epochs.items() if s not in shards}
+
+    def _forget_everything(self) -> None:
+        self._lose(frozenset(self._epochs))
+        self._news.clear()
+        self._timers.clear()
+        self._startable.clear()
+        self._followers.clear()
+
+    # --- what has happened ---------------------------------------------------------------------
+
+    def _read_events(self, fence: Fence, now: datetime) -> list[StoredEvent]:
+        """The stored events of runs, with their runs loaded; news of workflows is dealt with at once."""
+        with self._database.read() as connection:
+            stored = pending_events(
+                connection, fence.epochs.keys(), EVENTS_PER_TICK, except_runs=self.quarantine.keys()
+            )
+        self.counters["events"] += len(stored)
+        for_workflows = [s for s in stored if isinstance(s.event, SpecPublished | PauseChanged)]
+        if for_workflows:
+            self._hear_of_workflows(for_workflows, fence, now)
+        for_runs = [s for s in stored if not isinstance(s.event, SpecPublished | PauseChanged)]
+        missing = {s.run for s in for_runs if s.run is not None} - self.book.runs.keys()
+        if missing:
+            with self._database.read() as connection:
+                runs = runs_by_number(connection, missing)
+                instances = instances_of_runs(connection, (r.id for r in runs))
+            self._take_in((run, instances[run.id]) for run in runs)
+        return for_runs
+
+    def _hear_of_workflows(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> None:
+        """A workflow was published, vanished, was paused or unpaused: its cursor must be computed anew."""
+        with self._database.read() as connection:
+            workflows = workflows_by_id(connection, {_workflow_of(s) for s in events})
+        batch = Batch(now)
+        for s in events:
+            batch.events.append(s.id)
+            batch.shards.add(s.shard)
+            workflow = workflows.get(_workflow_of(s))
+            if workflow is None:
+                continue
+            if isinstance(s.event, SpecPublished):
+                workflow = replace(workflow, stale=s.event.stale, planned_spec="")
+            elif isinstance(s.event, PauseChanged):
+                workflow = replace(workflow, paused=s.event.paused, planned_spec="")
+            workflows[workflow.workflow_id] = batch.workflows[workflow.workflow_id] = workflow
+        batch.commit(self._database, fence)
+        self._remember(batch)
+        self._schedules_looked_at = None
+
+    def _follow_schedules(self, fence: Fence, now: datetime) -> bool:
+        """Make the runs that are due; looks at the database when something may be due, or once a poll."""
+        moment = self._schedules.next_moment
+        looked_at = self._schedules_looked_at
+        monotonic = self._clock.monotonic()
+        fresh = looked_at is not None and monotonic - looked_at < POLL_SECONDS
+        if fresh and (moment is None or moment > now):
+            return False
+        made, more = self._schedules.follow(fence, now)
+        self._schedules_looked_at = None if more else monotonic
+        self._take_in((run, []) for run in made)
+        return more
+
+    def _start_runs(self, now: datetime) -> None:
+        """Tell queued runs to begin, as far as their workflows' limits allow."""
+        for workflow_id in self._startable:
+            group = self.book.workflows.get(workflow_id)
+            if group is None or group.workflow.paused:
+                continue
+            for lane in group.lanes.values():
+                for run in lane.to_start(group.workflow.max_active_runs, now):
+                    self._tell(run.id, Begin())
+                    lane.started(run)
+                moment = lane.next_moment(now)
+                if moment is not None:
+                    heapq.heappush(self._timers, (moment, 0, OVERDUE))
+        self._startable.clear()
+
+    def _ring_timers(self, now: datetime) -> None:
+        due: dict[int, list[int]] = {}
+        while self._timers and self._timers[0][0] <= now:
+            _, run, instance = heapq.heappop(self._timers)
+            if run == 0:  # some queued run's moment has come
+                self._startable |= self.book.workflows.keys()
+            elif run in self.book.runs:
+                due.setdefault(run, []).append(instance)
+        for run, instances in due.items():
+            deadline = _deadline(self.book.runs[run])
+            if deadline is not None and deadline <= now:
+                self._tell(run, RunOverdue())
+            self._tell(run, Due(tuple(i for i in instances if i != OVERDUE)))
+
+    def _tell(self, run: int, event: RunEvent) -> None:
+        events = self._news.setdefault(run, [])
+        if event not in events:
+            events.append(event)
+
+    # --- what follows --------------------------------------------------------------------------
+
+    def _decide(self, batch: Batch, stored: Iterable[StoredEvent]) -> bool:
+        """Step every run that has been told something. True if time ran out before all were."""
+        inbox: dict[int, list[RunEvent]] = {}
+        consumed: dict[int, list[StoredEvent]] = {}
+        for s in stored:
+            if s.run is None or s.run not in self.book.runs:  # of a run that is gone
+                batch.events.append(s.id)
+                batch.shards.add(s.shard)
+                continue
+            consumed.setdefault(s.run, []).append(s)
+            if not isinstance(s.event, RunQueued):
+                inbox.setdefault(s.run, []).append(s.event)  # type: ignore[arg-type]
+        begun = self._clock.monotonic()
+        undecided = False
+        limited: set[str] = set()
+        for run in [*self._news, *(r for r in consumed if r not in self._news)]:
+            memory = self.book.runs.get(run)
+            if memory is None or run in self.quarantine:
+                self._news.pop(run, None)
+                continue
+            if self._clock.monotonic() - begun > SECONDS_PER_BATCH and batch.steps:
+                return True
+            if self._must_wait_for_sibling(memory, limited):
+                undecided = True
+                continue
+            events = [*self._news.get(run, ()), *inbox.get(run, ())]
+            changes = self._step(memory, events, batch.now)
+            if changes is None:
+                continue
+            batch.steps.append((memory, changes))
+            batch.shards.add(memory.run.shard)
+            batch.events += [s.id for s in consumed.get(run, ())]
+            if any(isinstance(e, RunEnded) for e in changes.effects):
+                self._note_end(changes.run, batch)
+        return undecided
+
+    def _note_end(self, run: Run, batch: Batch) -> None:
+        """The end of a run counts for its workflow, in the transaction that ends it."""
+        workflow = batch.workflows.get(run.workflow_id) or self.book.workflows[run.workflow_id].workflow
+        limit = self.book.graphs.get(run.spec_hash).spec.max_consecutive_failed_runs
+        after = after_run(workflow, run, limit)
+        if after is not workflow:
+            batch.workflows[run.workflow_id] = after
+
+    def _must_wait_for_sibling(self, memory: RunMemory, stepped: set[str]) -> bool:
+        """Runs that share a limit over all runs are stepped one to a batch: each must see what the other took."""
+        if not memory.graph.limited_across_runs:
+            return False
+        if memory.run.workflow_id in stepped:
+            return True
+        stepped.add(memory.run.workflow_id)
+        return False
+
+    def _step(self, memory: RunMemory, events: list[RunEvent], now: datetime) -> Changes | None:
+        """Let the core decide; a run that makes it raise is forgotten, and in the end put aside."""
+        try:
+            changes = step(memory, events, now, self._facts(memory))
+        except Exception as error:
+            self._trouble(memory, f"{type(error).__name__}: {error}", error)
+            return None
+        self.counters["steps"] += 1
+        for refusal in changes.refused:
+            self.counters["refused"] += 1
+            log.error("refused in run %s of %s: %s", memory.run.run_id, memory.run.workflow_id, refusal)
+        return changes
+
+    def _trouble(self, memory: RunMemory, what: str, error: BaseException | None = None) -> None:
+        run = memory.run
+        self._troubles[run.id] += 1
+        log.error(
+            "run %s of workflow %s could not be decided (%d of %d): %s",
+            run.run_id,
+            run.workflow_id,
+            self._troubles[run.id],
+            FAILURES_BEFORE_QUARANTINE,
+            what,
+            exc_info=error,
+        )
+        if self._troubles[run.id] >= FAILURES_BEFORE_QUARANTINE:
+            self.quarantine[run.id] = what
+            self.counters["quarantined"] += 1
+        self._reload([run.id])
+
+    def _facts(self, memory: RunMemory) -> Facts:
+        graph = memory.graph
+        group = self.book.workflows.get(memory.run.workflow_id)
+        return Facts(
+            previous=self._past_of(memory) if graph.remembers_past else None,
+            in_flight_elsewhere=self._in_flight_elsewhere(memory) if graph.limited_across_runs else {},
+            frozen=group is not None and group.workflow.paused,
+        )
+
+    def _past_of(self, memory: RunMemory) -> Mapping[str, tuple[TaskState, ...]] | None:
+        """The states of the tasks of the run before that this run looks at."""
+        run, graph = memory.run, memory.graph
+        if run.logical_date is None:
+            return None
+        types = (RunType.SCHEDULED, RunType.BACKFILL) if graph.spec.schedule.catchup else ()
+        nodes = {n for i in graph.remembers_past for n in (i, *graph.nodes[i].downstream)}
+        wanted = [graph.nodes[n].spec.task_id for n in sorted(nodes)]
+        with self._database.read() as connection:
+            before = previous_run(connection, run.workflow_id, run.logical_date, types)
+            if before is None:
+                return None
+            self._followers.setdefault(before, set()).add(run.id)
+            return states_of_tasks(connection, before, wanted)
+
+    def _in_flight_elsewhere(self, memory: RunMemory) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for sibling in self.book.siblings(memory):
+            for node in sibling.graph.limited_across_runs:
+                counts[sibling.graph.nodes[node].spec.task_id] += sibling.in_flight_of.get(node, 0)
+        return counts
+
+    # --- commit and remember -------------------------------------------------------------------
+
+    def _commit(self, batch: Batch, fence: Fence) -> None:
+        if batch.empty:
+            return
+        try:
+            batch.commit(self._database, fence)
+        except GuardFailed as error:
+            self.counters["guard_failures"] += 1
+            self._suspect(batch, error)
+            return
+        self.counters["commits"] += 1
+        self._remember(batch)
+
+    def _suspect(self, batch: Batch, error: GuardFailed) -> None:
+        """Something in the batch is not as memory has it: read those runs again, and find out which."""
+        if len(batch.steps) == 1:
+            self._trouble(batch.steps[0][0], str(error))
+            return
+        log.warning("a batch of %d runs was not written: %s", len(batch.steps), error)
+        self._reload([memory.run.id for memory, _ in batch.steps])
+
+    def _reload(self, numbers: Collection[int]) -> None:
+        """Forget runs and read them again; whatever they were told, they are looked at whole."""
+        for number in numbers:
+            self.book.forget(number)
+            self._news.pop(number, None)
+        with self._database.read() as connection:
+            runs = [r for r in runs_by_number(connection, numbers) if not r.state.finished]
+            instances = instances_of_runs(connection, (r.id for r in runs))
+        self._take_in((run, instances[run.id]) for run in runs)
+
+    def _remember(self, batch: Batch) -> None:
+        """Make the committed batch true in memory, and tell those whom it concerns."""
+        cancelled: list[Identity] = []
+        scheduled = False
+        for workflow in batch.workflows.values():
+            self._refresh(workflow)
+        for memory, changes in batch.steps:
+            run = memory.run.id
+            self._news.pop(run, None)
+            self._troubles.pop(run, None)
+            moved = changes.run.state is not memory.run.state
+            repinned = changes.run.spec_hash != memory.run.spec_hash
+            memory.take_over(changes)
+            changed = [ti for ti in changes.instances.values() if ti is not None]
+            scheduled = scheduled or any(map(_concerns_the_executor, [*changed, *changes.before.values()]))
+            self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
+            cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
+            if moved or memory.run.state.finished:
+                self._file(memory)
+            if repinned:
+                self._reload([run])
+            self._tell_dependants(memory, changes)
+        if cancelled:
+            self._cancel(cancelled)
+        if scheduled:
+            self._wakeups.notify("executor")
+
+    def _file(self, memory: RunMemory) -> None:
+        """A run has begun, ended, or is to begin again."""
+        run = memory.run
+        self.book.file(memory)
+        self._startable.add(run.workflow_id)
+        if run.state is RunState.RUNNING:
+            self._set_timeout(memory)
+
+    def _refresh(self, workflow: ScheduledWorkflow) -> None:
+        """A workflow's flags have changed: what waited for an unpause may go on."""
+        self.book.refresh(workflow)
+        group: WorkflowRuns | None = self.book.workflows.get(workflow.workflow_id)
+        if group is not None and not workflow.paused:
+            self._startable.add(workflow.workflow_id)
+            for run, memory in group.runs.items():
+                if memory.run.state is RunState.RUNNING:
+                    self._tell(run, PastChanged())
+
+    def _tell_dependants(self, memory: RunMemory, changes: Changes) -> None:
+        """Runs that look at this one, as their past or as a sharer of a limit, must look again."""
+        for follower in self._followers.get(memory.run.id, ()):
+            if follower in self.book.runs:
+                self._tell(follower, PastChanged())
+        if memory.run.state.finished:
+            self._followers.pop(memory.run.id, None)
+        if memory.graph.limited_across_runs and changes.instances:
+            for sibling in self.book.siblings(memory):
+                if sibling.ready:
+                    self._tell(sibling.run.id, PastChanged())
+
+    def _set_timers(self, memory: RunMemory, timers: Iterable[tuple[datetime | None, int]]) -> None:
+        for moment, instance in timers:
+            if moment is not None:
+                heapq.heappush(self._timers, (moment, memory.run.id, instance))
+
+    def _set_timeout(self, memory: RunMemory) -> None:
+        deadline = _deadline(memory)
+        if deadline is not None:
+            heapq.heappush(self._timers, (deadline, memory.run.id, OVERDUE))
+
+
+def _concerns_the_executor(ti: TaskInstance) -> bool:
+    """It is to be granted slots, or has perhaps just given some back."""
+    return ti.state is TaskState.SCHEDULED
+
+
+def _deadline(memory: RunMemory) -> datetime | None:
+    """When a running run has taken too long."""
+    timeout, started = memory.graph.spec.run_timeout, memory.run.started_at
+    return None if timeout is None or started is None else started + timeout
+
+
+def _workflow_of(stored: StoredEvent) -> str:
+    assert isinstance(stored.event, SpecPublished | PauseChanged)
+    return stored.event.workflow_id
