@@ -72,11 +72,18 @@ def start() -> Postgres:
         cwd=folder,
         **_as_user(),
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Postgres(folder, port, _serve(folder, port))
-    _wait_until_ready(server)
+    for attempt in range(3):  # another process may take the port between the question and the start
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = Postgres(folder, port, _serve(folder, port))
+        try:
+            _wait_until_ready(server)
+        except RuntimeError:
+            if attempt == 2:
+                raise
+        else:
+            break
     return server
 
 

@@ -35,6 +35,9 @@ HEAD = "0001"
 KNOWN = ("0001",)
 """Every revision, oldest first."""
 
+COORDINATORS = {"sqlite": "sqlite", "postgresql": "postgres"}
+"""What coordinates the members of a new installation, by its database."""
+
 DEFAULT_POOL = "default_pool"
 DEFAULT_POOL_SLOTS = 128
 DEFAULT_TEAM = "default"
@@ -112,7 +115,9 @@ def _fill(connection: Connection) -> None:
     """The rows that every installation has; those that exist stay as they are."""
     connection.execute(
         insert(coordination)
-        .values(one=True, cluster_uid=str(uuid.uuid4()), shards=SHARDS, coordinator=connection.dialect.name)
+        .values(
+            one=True, cluster_uid=str(uuid.uuid4()), shards=SHARDS, coordinator=COORDINATORS[connection.dialect.name]
+        )
         .on_conflict_do_nothing()
     )
     connection.execute(
