@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +80,9 @@ class LogStore:
 
     def delete(self, path: str) -> None:
         """Delete a log, or every log below a folder. Does nothing if there is none."""
+        # Imported here: it brings compression libraries along, and the worker, which only writes, is to stay small.
+        import shutil
+
         file = self._existing(path)
         if os.path.isdir(file):
             shutil.rmtree(file)
