@@ -25,6 +25,7 @@ from piper.model.spec import ResultLength, TaskSpec
 from piper.model.states import TaskState
 from piper.store.database import Database, Fence
 from piper.store.pools import Pool, create_pool
+from tests.conformance.test_executor import Owning
 from tests.world import World
 
 GROWING = ("task_instance", "run", "attempt", "xcom", "event", "spec")
@@ -98,7 +99,7 @@ def test_granting_and_sweeping_scan_nothing(world: World) -> None:
         world.add_instance(number, map_index=index, state=TaskState.SCHEDULED, pool="p")
     plans = Plans(world.database)
     fence = Fence("me", {EXECUTOR_SHARD: 1})
-    service = ExecutorService(world.database, world.clock, world.tokens, Nowhere(), lambda: fence, world.wakeups)
+    service = ExecutorService(world.database, world.clock, world.tokens, Nowhere(), Owning(fence), world.wakeups)
     service._due["misfits"] = float("inf")  # once a minute it looks at everything that waits
     with plans.recorded():
         service.tick()
@@ -131,7 +132,7 @@ def test_workers_calls_scan_nothing(world: World) -> None:
         reports = [wire.Report(Succeeded(instances[0]), xcoms=pushed), wire.Report(Failed(instances[1]))]
         world.handle(*(world.call(report.event.identity, report) for report in reports))
         with world.database.write() as connection:
-            lose_all_on(connection, ["w"], "gone", world.clock)
+            lose_all_on(connection, "w", "gone", world.clock)
     assert plans.scans() == []
     assert len(world.events()) == 5
 

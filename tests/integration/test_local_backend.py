@@ -24,6 +24,7 @@ from piper.model.spec import TaskSpec
 from piper.model.states import TaskState
 from piper.service import SystemClock
 from piper.store.database import Database, Fence
+from tests.conformance.test_executor import Owning
 from tests.world import World
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
@@ -38,10 +39,8 @@ class Machine:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._names = count(1)
         clock = SystemClock()
-        self.backend = LocalBackend(world.database, clock, world.api.handle, self.launch, 8, world.wakeups)
-        self.service = ExecutorService(
-            world.database, clock, world.tokens, self.backend, lambda: fence.only([EXECUTOR_SHARD]), world.wakeups
-        )
+        self.backend = LocalBackend(world.database, clock, world.api.handle, self.launch, "w", 8, world.wakeups)
+        self.service = ExecutorService(world.database, clock, world.tokens, self.backend, Owning(fence), world.wakeups)
         self.backend.start()
         self.service.start()
 
@@ -49,7 +48,7 @@ class Machine:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, str(FAKE_WORKER), str(theirs.fileno()), f"w{next(self._names)}"],
+                [sys.executable, str(FAKE_WORKER), str(theirs.fileno()), "w"],
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -134,6 +133,15 @@ def test_what_was_sent_to_a_worker_that_died_before_it_started_is_sent_to_the_ne
     machine.eventually(lambda: machine.world.state(identity.instance) is TaskState.QUEUED)
     os.kill(machine.processes[0].pid, signal.SIGKILL)
     machine.eventually(lambda: Succeeded(identity) in machine.world.events())
+
+
+def test_what_ran_when_the_whole_machine_went_down_is_lost_at_the_next_start(machine: Machine) -> None:
+    machine.stop()
+    number = machine.world.add_run()
+    orphan = machine.world.add_instance(number)
+    machine.world.start(orphan, worker="w")
+    machine.backend.start()
+    machine.eventually(lambda: machine.world.events() == [Lost(orphan, "the process that hosted its worker ended")])
 
 
 def test_a_stop_lets_the_worker_report_what_it_ends(machine: Machine) -> None:

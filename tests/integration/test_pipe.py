@@ -183,8 +183,3 @@ def test_closing_ends_the_connection_for_both(peer: Peer) -> None:
     assert not peer.connection.push([wire.Cancel(ME)])
     peer.connection.close()
 
-
-def test_who_has_spoken_is_known(peer: Peer) -> None:
-    peer.send(call(1, request=wire.Start("n", "w1")), Call(2, None, "", wire.Heartbeat("w2", ())), call(3))
-    peer.replies(3)
-    assert peer.connection.workers == {"w1", "w2"}
