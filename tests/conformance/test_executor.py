@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +48,33 @@ class Recorder:
         return taken
 
 
+class Owning:
+    """What a member owns, as it believes."""
+
+    def __init__(self, fence: Fence | None) -> None:
+        self.present = fence
+
+    def fence(self) -> Fence | None:
+        return self.present
+
+    def forget(self, fence: Fence, shards: Collection[int]) -> None:
+        assert self.present is not None
+        self.present = Fence(fence.owner, {s: e for s, e in self.present.epochs.items() if s not in shards})
+
+
 class Leading:
     """An executor of a world, with the means to take its lead away."""
 
     def __init__(self, world: World, fence: Fence, capacity: int = 100, **values: Any) -> None:
         self.world = world
-        self.fence: Fence | None = fence.only([EXECUTOR_SHARD])
+        self.term = Owning(fence)
         self.backend = Recorder(capacity)
         self.service = self.another(**values)
 
     def another(self, **values: Any) -> ExecutorService:
         world = self.world
         return ExecutorService(
-            world.database, world.clock, world.tokens, self.backend, lambda: self.fence, world.wakeups, **values
+            world.database, world.clock, world.tokens, self.backend, self.term, world.wakeups, **values
         )
 
     def depose(self) -> None:
@@ -213,7 +227,7 @@ def test_what_was_cleared_meanwhile_is_not_granted(
 
 def test_who_stands_by_grants_nothing(world: World, leading: Leading) -> None:
     waiting = schedule(world, 1)
-    leading.fence = None
+    leading.term.present = None
     assert leading.service.tick() == POLL_SECONDS
     assert not leading.service.leads
     assert states(world, waiting) == [S.SCHEDULED]
@@ -229,6 +243,7 @@ def test_an_old_leader_that_does_not_know_it_yet_writes_nothing(world: World, le
     assert states(world, waiting + later) == [S.QUEUED, S.SCHEDULED]
     assert leading.backend.take() == []
     assert not leading.service.leads
+    assert EXECUTOR_SHARD not in leading.term.present.epochs, "and it forgets that it led"  # type: ignore[union-attr]
 
 
 def test_a_new_leader_sends_again_what_is_queued_with_the_same_tokens(world: World, leading: Leading) -> None:
@@ -351,14 +366,15 @@ def test_a_worker_that_renews_at_the_last_moment_lives(
     assert world.state(identity.instance) is S.RUNNING
 
 
-def test_a_worker_that_comes_back_from_the_dead_is_counted_again(world: World, leading: Leading) -> None:
+def test_a_worker_that_comes_back_from_the_dead_is_registered_anew(world: World, leading: Leading) -> None:
     beat(world, "w")
     for _ in range(int(TTL_SECONDS) + 2):
         world.clock.seconds += 1
         leading.service.tick()
-    with world.database.read() as connection:
-        assert connection.execute(member.select()).one().state == "dead"
     beat(world, "w")
+    with world.database.read() as connection:
+        found = connection.execute(member.select().order_by(member.c.started_at)).all()
+    assert [(one.node_key, one.state) for one in found if one.kind == "worker"] == [("w", "dead"), ("w", "live")]
     (identity,) = schedule(world, 1)
     leading.service.tick()
     world.start(identity, worker="w")

@@ -140,7 +140,7 @@ class Identities(RuleBasedStateMachine):
             if self.is_open(identity) and self.world.row(identity.instance).worker == worker
         ]
         with self.database.write() as connection:
-            lost = lose_all_on(connection, [worker], "gone", self.world.clock)
+            lost = lose_all_on(connection, worker, "gone", self.world.clock)
         assert sorted(lost, key=str) == sorted(running, key=str)
         self.told += [Lost(identity, "gone") for identity in lost]
 
