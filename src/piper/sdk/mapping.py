@@ -261,7 +261,7 @@ class MappedOperator(AbstractOperator):
             dag.add_task(self, group)
             self._set_upstream_of_results()
         if scope.setup_scopes:
-            scope.setup_scopes[-1].tasks.append(self)
+            scope.note_task(self)
 
     def _share(self, given: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that all instances share; the common ones among them become fields of this task."""
