@@ -23,14 +23,24 @@ _groups: list[TaskGroup] = []
 
 @dataclass(slots=True)
 class SetupScope:
-    """A `with` block of setups or teardowns, and the tasks made in it (see `setup_teardown`)."""
+    """A `with` block of setups or of teardowns, and the tasks made in it (see `setup_teardown`)."""
 
+    of_setups: bool
     setups: list[AbstractOperator]
     teardowns: list[AbstractOperator]
     tasks: list[AbstractOperator] = field(default_factory=list)
 
 
 setup_scopes: list[SetupScope] = []
+
+
+def note_task(task: AbstractOperator) -> None:
+    """A task was made: it is in the innermost scope of setups and in the innermost of teardowns."""
+    noted: set[bool] = set()
+    for scope in reversed(setup_scopes):
+        if scope.of_setups not in noted:
+            noted.add(scope.of_setups)
+            scope.tasks.append(task)
 
 
 @dataclass(slots=True)
