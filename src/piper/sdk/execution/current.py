@@ -20,7 +20,6 @@ from piper.sdk.execution.channel import Channel
 
 if TYPE_CHECKING:
     from piper.sdk.execution.asset_events import InletEvents, OutletEvents, TriggeringEvents
-
     from piper.sdk.execution.context import Context
     from piper.sdk.execution.dag_run import DagRun
     from piper.sdk.execution.instance import RuntimeTaskInstance
