@@ -87,7 +87,9 @@ class MemoryChannel:
         return things[name]
 
     def _xcom(self, request: wire.GetXCom) -> wire.XComFound:
-        text = self.xcoms.get((request.task_id, request.key, UNMAPPED if request.map_index is None else request.map_index))
+        text = self.xcoms.get(
+            (request.task_id, request.key, UNMAPPED if request.map_index is None else request.map_index)
+        )
         if text is None:
             return wire.XComFound(None)
         whole = msgspec.json.decode(text)
