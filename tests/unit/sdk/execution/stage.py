@@ -16,7 +16,7 @@ from piper.model.run import Identity
 from piper.model.schedule import DataInterval
 from piper.model.spec import RETURN_KEY, TaskSpec
 from piper.model.states import RunType
-from piper.sdk.dag import DAG
+from piper.sdk.dags import DAG
 from piper.sdk.execution import serde
 from piper.sdk.execution.runner import run_task
 
