@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from piper.sdk.execution import masking
 from piper.sdk.execution.current import Execution, executing
 from piper.sdk.execution.masking import begin_masking, mask, mask_secret, redact
 from tests.unit.sdk.execution.stage import MemoryChannel, facts
-
-
-@pytest.fixture(autouse=True)
-def no_secrets() -> Iterator[None]:
-    yield
-    masking._of_the_file.clear()
-    begin_masking()
 
 
 def test_a_registered_secret_is_masked_wherever_it_stands() -> None:

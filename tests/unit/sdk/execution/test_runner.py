@@ -48,6 +48,7 @@ from tests.unit.sdk.execution.stage import (
 )
 
 ME = Identity(7, 1, 0)
+JUNE = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 class Work(BaseOperator):
@@ -98,7 +99,7 @@ def raising(error: BaseException) -> Any:
         (AirflowTaskTerminated("bye"), Failed(ME, "AirflowTaskTerminated: bye")),
         (GeneratorExit(), Failed(ME, "GeneratorExit")),
         (DownstreamTasksSkipped(tasks=["a", ("b", 3)]), Succeeded(ME, decision=Decision(skipped=("a", "b")))),
-        (AirflowRescheduleException(datetime(2026, 6, 1, tzinfo=UTC)), Rescheduled(ME, datetime(2026, 6, 1, tzinfo=UTC))),
+        (AirflowRescheduleException(JUNE), Rescheduled(ME, JUNE)),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -131,7 +132,7 @@ def test_a_failure_is_logged_with_a_traceback_that_begins_at_the_users_code(capl
 def test_a_failure_on_purpose_is_logged_without_any_frames_of_piper(caplog: pytest.LogCaptureFixture) -> None:
     perform(a_task(note="{{ nothing }}"))
     assert "UndefinedError: 'nothing' is undefined" in caplog.text
-    assert "templating.py\", line" not in caplog.text
+    assert 'templating.py", line' not in caplog.text
 
 
 def test_secrets_are_masked_in_the_error_and_in_the_rendered_fields() -> None:
@@ -344,7 +345,8 @@ def test_a_task_that_takes_too_long_is_interrupted_and_killed(caplog: pytest.Log
     task = a_task(lambda context: stories.append(context["task"].story) or sleeper(context))
     task.execution_timeout = timedelta(milliseconds=20)
     report = perform(task)
-    assert report.event == Failed(ME, "AirflowTaskTimeout: the task ran longer than its execution_timeout of 0:00:00.020000")
+    why = "AirflowTaskTimeout: the task ran longer than its execution_timeout of 0:00:00.020000"
+    assert report.event == Failed(ME, why)
     assert stories == [["execute", "on_kill"]]
 
 
