@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -296,6 +296,6 @@ def _stat_key(seen: os.stat_result) -> StatKey:
     return seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_mode
 
 
-def find_files(scan: Scan, bundle: Bundle) -> Iterator[str]:
-    """The files of a bundle that are loaded, in order of their paths."""
-    return (path for path in sorted(scan.workflow_files) if not bundle.only or path in bundle.only)
+def find_files(scan: Scan, bundle: Bundle) -> frozenset[str]:
+    """The files of a bundle that are loaded. Those that it names itself need not look like workflow files."""
+    return frozenset(path for path in bundle.only if path in scan.manifest) if bundle.only else scan.workflow_files

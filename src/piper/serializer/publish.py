@@ -229,15 +229,14 @@ class Publisher:
         gone: set[str] = set()
         rows = []
         for file in publication.loaded:
-            ids = [one.spec.workflow_id for one in file.specs]
-            gone |= self.claims.take(FileName(bundle.name, file.file), ids)
+            gone |= self.claims.take(FileName(bundle.name, file.file), file.ids)
             save_operators(connection, bundle.name, bundle.team, file.operators)
             row = SourceFile(
                 path=file.file,
                 hash=tree.load_key(file.file, file.imports),
                 imports=file.imports,
                 load_seconds=file.seconds,
-                workflows=len(ids),
+                workflows=len(file.specs),
                 reload_at=reload_moment((one.spec for one in file.specs), bundle.reload_interval, now),
             )
             rows.append(row)

@@ -28,7 +28,7 @@ from piper.serializer.bundles import (
     find_files,
 )
 from piper.serializer.changes import FileName, Tree, must_load
-from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome
+from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome, already_defined
 from piper.serializer.publish import CHUNK, Publication, Publisher
 from piper.serializer.snapshots import SnapshotStore
 from piper.serializer.supervisor import Loader, LoadRequest
@@ -251,7 +251,7 @@ class SerializerService(Service):
     def _plan(self, followed: _Followed) -> None:
         """Which files have to be loaded, and when that is to be asked again."""
         now, tree, files = self._clock.now(), followed.tree, self._publisher.files[followed.bundle.name]
-        present = set(find_files(followed.scan, followed.bundle))
+        present = find_files(followed.scan, followed.bundle)
         for number, load in list(self._loads.items()):
             if load.followed is followed and load.tree.manifest[load.path] != tree.manifest.get(load.path):
                 self._loader.stop(number)  # the file itself has changed or gone meanwhile
@@ -310,7 +310,7 @@ class SerializerService(Service):
         taken: dict[str, FileName] = {}
         ready: dict[tuple[_Followed, Tree], list[Outcome]] = {}
         for file, (load, outcome) in batch.items():
-            if load.path not in load.followed.scan.workflow_files:
+            if load.path not in find_files(load.followed.scan, load.followed.bundle):
                 continue
             if isinstance(outcome, LoadedFile):
                 rivals = self._rivals(file, outcome, batch, taken)
@@ -320,7 +320,7 @@ class SerializerService(Service):
                 if rivals:
                     outcome = self._refused(file, outcome, rivals)
                 else:
-                    taken |= {one.spec.workflow_id: file for one in outcome.specs}
+                    taken |= dict.fromkeys(outcome.ids, file)
             ready.setdefault((load.followed, _newest_tree(load, outcome)), []).append(outcome)
         return ready
 
@@ -332,7 +332,7 @@ class SerializerService(Service):
         taken: Mapping[str, FileName],
     ) -> dict[str, FileName]:
         """Workflow id → the other file that defines it, and will go on to as far as one can know."""
-        ids = [one.spec.workflow_id for one in outcome.specs]
+        ids = outcome.ids
         rivals = self._publisher.claims.conflicts(file, ids) | self._publisher.strangers(self._bundles, ids)
         rivals = {one: rival for one, rival in rivals.items() if not self._gives_up(rival, one, batch)}
         return rivals | {one: taken[one] for one in ids if one in taken}
@@ -343,7 +343,7 @@ class SerializerService(Service):
         if followed is not None and rival.path in followed.gone:
             return True
         outcome = batch[rival][1] if rival in batch else None
-        return isinstance(outcome, LoadedFile) and all(one.spec.workflow_id != workflow_id for one in outcome.specs)
+        return isinstance(outcome, LoadedFile) and workflow_id not in outcome.ids
 
     def _is_pending(self, file: FileName) -> bool:
         """Whether a file is being loaded or waits for that."""
@@ -354,16 +354,8 @@ class SerializerService(Service):
         """A file that defines what another one does. Where that is, its own team alone may know."""
         workflow_id, rival = min(rivals.items())
         teams = {bundle.name: bundle.team for bundle in self._bundles}
-        where = f"in {rival.path}" if teams.get(rival.bundle) == teams[file.bundle] else "elsewhere"
-        line = next(one.spec.source.line for one in outcome.specs if one.spec.workflow_id == workflow_id)
-        return FailedFile(
-            file=file.path,
-            message=f"workflow id {workflow_id!r} is already defined {where}: choose another",
-            error_file=file.path,
-            line=line or None,
-            seconds=outcome.seconds,
-            output=outcome.output,
-        )
+        is_ours = teams.get(rival.bundle) == teams[file.bundle]
+        return already_defined(outcome, workflow_id, f"in {rival.path}" if is_ours else "elsewhere")
 
     def _withdraw(self, fence: Fence) -> None:
         """End the workflows of files that are gone, once no file is left to load that may have taken them over."""
@@ -421,4 +413,4 @@ def _report(bundle: Bundle, outcomes: Sequence[Outcome]) -> None:
         else:
             log.info("bundle %s: %s: %s workflows", bundle.name, outcome.file, len(outcome.specs))
             for warning in outcome.warnings:
-                log.warning("bundle %s: %s:%s: %s", bundle.name, warning.file, warning.line, warning.message)
+                log.warning("bundle %s: %s", bundle.name, warning)
