@@ -256,7 +256,8 @@ class SerializerService(Service):
             if load.followed is followed and load.tree.manifest[load.path] != tree.manifest.get(load.path):
                 self._loader.stop(number)  # the file itself has changed or gone meanwhile
                 del self._loads[number]
-        busy = {load.path for load in self._loads.values() if load.followed is followed}
+        loads = (*self._loads.values(), *(load for load, _ in self._outcomes))
+        busy = {load.path for load in loads if load.followed is followed}
         followed.gone = files.keys() - present
         failed = {path for path, file in files.items() if file.error is not None} if followed.retry else set()
         wanted = {path for path in present - busy if path in failed or must_load(path, files.get(path), tree, now)}
@@ -279,6 +280,7 @@ class SerializerService(Service):
                 readable=followed.bundle.readable,
             )
             self._loads[self._loader.start(request)] = _Load(followed, path, followed.tree)
+            self._worked_at = self._clock.monotonic()
 
     def _gather(self) -> None:
         if not self._outcomes:
@@ -391,9 +393,8 @@ class SerializerService(Service):
 
     def _rest(self) -> None:
         """End the host of loads when there has been nothing to load for a while."""
-        if self._working():
-            self._worked_at = self._clock.monotonic()
-        elif self._loader.host is not None and self._clock.monotonic() - self._worked_at > IDLE_SECONDS:
+        idle = self._clock.monotonic() - self._worked_at
+        if self._loader.host is not None and idle > IDLE_SECONDS and not self._loads:
             self._loader.close()
 
 
