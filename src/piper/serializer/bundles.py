@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from piper.model.errors import AuthorError
 
 LEFT_OUT = ".piperignore"
 NOT_LOADED = ".airflowignore"
+FOLDER = "folder"
 
 SETTLED_NS = 100_000_000
 """A file changed less than this before it was read is read again: its clock is too coarse to show a second change."""
@@ -40,7 +41,7 @@ class Bundle:
     name: str
     team: str
     folder: Path
-    kind: str = "folder"
+    kind: str = FOLDER
     only: tuple[str, ...] = ()
     """Load these files alone (relative paths); the rest is there to be imported."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +58,9 @@ class BundleLimits:
 
     files: int = 20_000
     bytes: int = 512 << 20
+
+
+DEFAULT_LIMITS = BundleLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class FolderScanner:
         keep: called with the content of every file that is new or has changed.
     """
 
-    def __init__(self, folder: Path, keep: Keep, limits: BundleLimits = BundleLimits()) -> None:
+    def __init__(self, folder: Path, keep: Keep, limits: BundleLimits = DEFAULT_LIMITS) -> None:
         self._folder = folder
         self._keep = keep
         self._limits = limits
@@ -292,6 +296,6 @@ def _stat_key(seen: os.stat_result) -> StatKey:
     return seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_mode
 
 
-def find_files(scan: Scan, bundle: Bundle) -> Iterator[str]:
-    """The files of a bundle that are loaded, in order of their paths."""
-    return (path for path in sorted(scan.workflow_files) if not bundle.only or path in bundle.only)
+def find_files(scan: Scan, bundle: Bundle) -> frozenset[str]:
+    """The files of a bundle that are loaded. Those that it names itself need not look like workflow files."""
+    return frozenset(path for path in bundle.only if path in scan.manifest) if bundle.only else scan.workflow_files

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from piper.model.spec import Json, WorkflowSpec
-from piper.serializer.protocol import Ended, Excess, Limits, Warned
+from piper.serializer.protocol import Ended, Excess, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,14 @@ class LoadedFile:
     imports: tuple[str, ...] = ()
     """What it read of its bundle (see `protocol.Loaded`)."""
     operators: Mapping[str, Json] = field(default_factory=dict)
-    warnings: tuple[Warned, ...] = ()
+    warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     output: str = ""
+
+    @property
+    def ids(self) -> list[str]:
+        """Of the workflows that it defines."""
+        return [one.spec.workflow_id for one in self.specs]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +65,19 @@ Outcome = LoadedFile | FailedFile
 
 _FRAME = re.compile(rb'File "([^"\n]*)", line (\d+) in ')
 _DUMP = b"most recent call first"
+
+
+def already_defined(outcome: LoadedFile, workflow_id: str, where: str) -> FailedFile:
+    """What becomes of a file that defines a workflow which another file defines (`where`)."""
+    line = next(one.spec.source.line for one in outcome.specs if one.spec.workflow_id == workflow_id)
+    return FailedFile(
+        file=outcome.file,
+        message=f"workflow id {workflow_id!r} is already defined {where}: choose another",
+        error_file=outcome.file,
+        line=line or None,
+        seconds=outcome.seconds,
+        output=outcome.output,
+    )
 
 
 def explain_end(ended: Ended, limits: Limits) -> str:

@@ -113,21 +113,14 @@ class Kind(IntEnum):
     """A `Loaded` or a `Failed`; the last frame."""
 
 
-class Warned(Struct, frozen=True, omit_defaults=True):
-    """Something the author should know."""
-
-    message: str
-    file: str = ""
-    line: int = 0
-
-
 class Loaded(Struct, frozen=True, tag="loaded"):
     """All specs have been sent."""
 
     workflows: int
     imports: tuple[str, ...] = ()
     """Paths, relative to the root, that the load read, listed (with `/` at the end) or looked for in vain."""
-    warnings: tuple[Warned, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """`file:line: Category: message`."""
 
 
 class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):

@@ -24,7 +24,8 @@ from typing import Any
 
 import msgspec
 
-from piper.model.check import TimetableCheck, check_workflow
+from piper import timetables
+from piper.model.check import check_workflow
 from piper.model.errors import AuthorError, InvalidSpec, SystemFault
 from piper.model.spec import decode_spec, encode_spec, spec_hash
 from piper.serializer.outcomes import CheckedSpec, FailedFile, LoadedFile, Outcome, explain_end, place_in_trace
@@ -94,7 +95,6 @@ class Loader:
 
     Arguments:
         hidden: folders of which no file may read anything but the root it is loaded from: PIPER_HOME.
-        check_timetable: what `piper.timetables` knows of valid timetables.
     """
 
     def __init__(
@@ -103,12 +103,10 @@ class Loader:
         limits: Limits = DEFAULT_LIMITS,
         parallel: int = 2,
         hidden: Sequence[Path] = (),
-        check_timetable: TimetableCheck | None = None,
     ) -> None:
         self._limits = limits
         self._parallel = parallel
         self._hidden = tuple(os.path.realpath(path) for path in hidden)
-        self._check_timetable = check_timetable
         self._selector = selectors.DefaultSelector()
         self._host: subprocess.Popen[bytes] | None = None
         self._homes: tempfile.TemporaryDirectory[str] | None = None
@@ -330,7 +328,7 @@ class Loader:
     def _take_frame(self, active: _Active, kind: Kind, payload: bytes) -> None:
         if kind is Kind.SPEC:
             spec = decode_spec(payload)
-            check_workflow(spec, self._check_timetable)
+            check_workflow(spec, timetables.check)
             if spec.workflow_id in active.specs:
                 first = active.specs[spec.workflow_id].spec.source
                 raise InvalidSpec(

@@ -16,27 +16,19 @@ MOST_TEXT = 16 << 10
 def describe_failure(error: BaseException, root: str) -> Failed:
     """An exception that came out of a file, as the report of its load. Never raises."""
     try:
+        # The loader wraps what the file raised; what to show of the way to it is that of the original.
+        origin = error.__cause__ if isinstance(error, AuthorError) and error.__cause__ is not None else error
         where, line = _place(error, root)
-        return Failed(_message(error, root)[:MOST_TEXT], _traceback(error, root)[-MOST_TEXT:], where, line)
+        return Failed(_message(error, origin, root)[:MOST_TEXT], _traceback(origin, root)[-MOST_TEXT:], where, line)
     except Exception:  # the exception is user code too: its __str__ may do anything
         return Failed(f"{type(error).__name__}, which cannot be shown")
 
 
-def _message(error: BaseException, root: str) -> str:
-    if isinstance(error, AuthorError):
-        return str(error)
-    if isinstance(error, SystemExit):
-        return f"the file ends the process while it is loaded ({_line_of(error)}): remove the call of sys.exit"
-    message = _line_of(error).replace(root + "/", "")
-    if isinstance(error, PermissionError) and not str(error.filename or root).startswith(root):
+def _message(error: BaseException, origin: BaseException, root: str) -> str:
+    message = str(error) if isinstance(error, AuthorError) else "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(origin, PermissionError) and not str(origin.filename or root).startswith(root):
         message += " (while it is loaded, a file may read its own bundle only: put it there, or name it in `readable`)"
-    return message
-
-
-def _line_of(error: BaseException) -> str:
-    if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg}"
-    return "".join(traceback.format_exception_only(error)).strip()
+    return message.replace(root + "/", "")
 
 
 def _place(error: BaseException, root: str) -> tuple[str, int]:

@@ -12,10 +12,12 @@ import socket
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Never
 
+import piper.sdk
 from piper.serializer.child.loading import Wiring, load_and_exit
 from piper.serializer.child.processes import children, family, group_of, kill, members, resident, send_group
 from piper.serializer.protocol import (
@@ -92,6 +94,7 @@ class Host:
 
     def run(self) -> None:
         """Serve. Returns when the supervisor has gone and nothing is left of any load."""
+        _preload()
         # Orphans of a load come to the host, which ends them.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         gc.collect()
@@ -237,3 +240,11 @@ class Host:
                 kill(pid)
             for pid in orphans:
                 os.waitpid(pid, 0)
+
+
+def _preload() -> None:
+    """Import what nearly every file imports, once instead of in each fork. No names of the language are looked
+    up by importing it, so ask for each; where the library behind one is missing, the file that wants it will say so."""
+    for name in piper.sdk.__all__:
+        with suppress(ImportError):
+            getattr(piper.sdk, name)

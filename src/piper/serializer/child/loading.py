@@ -7,12 +7,12 @@ import faulthandler
 import os
 import resource
 import signal
-import socket
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Never
 
 import msgspec
@@ -21,7 +21,7 @@ from piper import landlock
 from piper.model.errors import InvalidSpec
 from piper.model.spec import TaskSpec, WorkflowSpec, encode_spec
 from piper.sdk.loader import load_file
-from piper.sdk.specs import spec_of
+from piper.sdk.specs import operator_schemas, spec_of
 from piper.serializer.child.failures import describe_failure
 from piper.serializer.child.watch import Watch
 from piper.serializer.protocol import (
@@ -47,7 +47,7 @@ RESOLVED = ("/etc/resolv.conf", "/etc/hosts", "/etc/localtime", "/dev/random", "
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 _PR_SET_PDEATHSIG = 1
 
-_exit = os._exit  # as it is before a file may replace it
+_exit, _write = os._exit, os.write  # as they are before a file may replace them
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,9 @@ def load_and_exit(load: Load, limits: Limits, hidden: tuple[str, ...], wiring: W
         landlock.confine(_readable(load, hidden), (*DEVICES, wiring.home))
         _announce_exits(wiring.trace)
         watch = Watch(load.root, wiring.trace)
-        with socket.socket(fileno=wiring.result) as result:
-            for data in _in_portions(_frames(load, watch, wiring.home)):
-                if os.getpid() == process:  # and not a copy that user code has made of us
-                    result.sendall(data)
+        for data in _in_portions(_frames(load, watch, wiring.home)):
+            if os.getpid() == process:  # and not a copy that user code has made of us
+                _send(wiring.result, data)
         status = 0
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -157,11 +156,11 @@ def _frames(load: Load, watch: Watch, home: str) -> Iterator[bytes]:
     """Execute the file; a frame for each workflow, then the report."""
     report: Report
     try:
-        count = 0
-        for dag in load_file(load.root, load.file):
-            yield _spec_frame(load, _portable(spec_of(dag), load.root, home))
-            count += 1
-        report = Loaded(count, watch.imports())
+        file = load_file(Path(load.root), load.file)
+        for dag in file.dags.values():
+            yield _spec_frame(load, _portable(spec_of(dag, file=load.file), load.root, home))
+        yield frame(Kind.OPERATORS, load.nonce, msgspec.json.encode(operator_schemas(file.dags.values())))
+        report = Loaded(len(file.dags), watch.imports(), tuple(file.warnings))
     except BaseException as error:  # SystemExit and the like too: it is the file's
         report = describe_failure(error, load.root)
     yield frame(Kind.REPORT, load.nonce, encode_report(report))
@@ -208,6 +207,12 @@ def _replaced(encoded: bytes, names: list[tuple[bytes, bytes]]) -> bytes:
 
 def _as_json(path: str) -> bytes:
     return msgspec.json.encode(path)[1:-1]
+
+
+def _send(result: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[_write(result, view) :]
 
 
 def _in_portions(frames: Iterable[bytes]) -> Iterator[bytes]:
