@@ -1,0 +1,64 @@
+"""`piper db`: the one noun that touches the database itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from piper.cli.main import Noun
+from piper.cli.output import note
+from piper.cli.starting import started_settings
+from piper.settings import shown_value
+
+if TYPE_CHECKING:
+    from piper.store.database import Database
+
+
+@click.group("db", cls=Noun)
+def command() -> None:
+    """The metadata database."""
+
+
+@command.command("migrate")
+def migrate() -> None:
+    """Create or change the tables as this version of Piper needs them. Stop the services first.
+
+    \b
+    Example:
+      piper db migrate
+    """
+    from piper.store import migrations  # lazy: the only commands that need SQLAlchemy
+
+    with _database() as (database, shown):
+        migrations.migrate(database)
+        note(f"{shown} is up to date")
+
+
+@command.command("check")
+def check() -> None:
+    """See whether this version of Piper can work with the database as it is. Exit code 1 if not.
+
+    \b
+    Example:
+      piper db check
+    """
+    from piper.store import migrations  # lazy, as above
+
+    with _database() as (database, shown):
+        migrations.check(database)
+        note(f"{shown} is good for this version")
+
+
+@contextmanager
+def _database() -> Iterator[tuple[Database, str]]:
+    from piper.store.database import Database  # lazy, as above
+
+    settings = started_settings()
+    database = Database(settings.database_url)
+    try:
+        yield database, shown_value("database.url", settings.database_url)
+    finally:
+        database.close()
