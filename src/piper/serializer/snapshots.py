@@ -47,6 +47,10 @@ class SnapshotStore:
         """The root of a snapshot's tree."""
         return self.trees / snapshot
 
+    def read_file(self, snapshot: str, path: str) -> bytes:
+        """A file as it was in a snapshot. Raises FileNotFoundError when it is gone."""
+        return (self.path_of(snapshot) / path).read_bytes()
+
     def keep(self, content: bytes) -> str:
         """Store a content, unless it is there; returns its hash.
 
