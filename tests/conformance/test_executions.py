@@ -17,6 +17,7 @@ from piper.model.schedule import DataInterval
 from piper.model.spec import RetrySpec, SensorSpec, TaskSpec
 from piper.model.states import RunState, TaskState
 from piper.store.database import Database
+from piper.store.executions import end_attempts
 from piper.store.schema import event, run, spec
 from tests.world import NOW, World
 
@@ -356,3 +357,16 @@ def test_a_run_pinned_anew_starts_with_its_new_version(world: World) -> None:
     world.change_instance(identity.instance, state=TaskState.QUEUED, try_number=2)
     context = world.start(Identity(identity.instance, 2, 0))
     assert (context.task.operator, context.code.snapshot) == ("Newer", "snap2")
+
+
+def test_the_owner_closes_the_attempts_of_what_it_ends(world: World) -> None:
+    number = world.add_run()
+    running, reported = (world.add_instance(number, map_index=index) for index in range(2))
+    for identity in (running, reported):
+        world.start(identity)
+    world.report(Succeeded(reported))
+    with world.database.write() as connection:
+        end_attempts(connection, [running, reported], TaskState.REMOVED, "cleared by ada", NOW)
+    (ended,) = world.attempts(running.instance)
+    assert (ended.state, ended.ended_at, ended.error) == (TaskState.REMOVED, NOW, "cleared by ada")
+    assert world.attempts(reported.instance)[0].state is TaskState.SUCCESS

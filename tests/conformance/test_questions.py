@@ -13,20 +13,20 @@ from piper.model.run import Identity
 from piper.model.schedule import AssetKey, AssetTimetable, CronTimetable, Schedule
 from piper.model.spec import GroupSpec, TaskSpec
 from piper.model.states import RunState, RunType, TaskState
-from piper.secrets import Keys
+from piper.secrets import Keys, Unreadable
 from piper.store.connections import (
     ConnectionSecret,
     ConnectionSettings,
     delete_connection,
     list_connections,
     read_connection,
-    rewrap_connections,
     write_connection,
 )
 from piper.store.database import Database
 from piper.store.schema import connection as connection_table
 from piper.store.schema import run, variable
-from piper.store.variables import SHARED, list_variables, rewrap_variables, write_variable
+from piper.store.sealed import check_keys, rewrap_all
+from piper.store.variables import SHARED, list_variables, write_variable
 from tests.world import KEYS, NOW, World
 
 
@@ -155,16 +155,24 @@ def test_a_connection_changed_without_a_secret_keeps_it(world: World) -> None:
 
 def test_keys_are_rotated_under_what_is_stored(world: World) -> None:
     put_variable(world, "k", "v")
-    new = b"n" * 32
-    both = Keys([new, b"k" * 32])
+    new, both = Keys([b"n" * 32]), Keys([b"n" * 32, b"k" * 32])
+    settings = ConnectionSettings(team="red", conn_id="c", conn_type="x")
     with world.database.write() as connection:
-        write_connection(
-            connection, KEYS, ConnectionSettings(team="red", conn_id="c", conn_type="x"), ConnectionSecret("pw"), NOW
-        )
-        assert (rewrap_variables(connection, both), rewrap_connections(connection, both)) == (1, 1)
-        _, secret = read_connection(connection, Keys([new]), "red", "c")
+        write_connection(connection, KEYS, settings, ConnectionSecret("pw"), NOW)
+        assert rewrap_all(connection, both) == 2
+        check_keys(connection, new)
+        _, secret = read_connection(connection, new, "red", "c")
         assert secret.password == "pw"
-        assert [row.key for row in list_variables(connection, ["red"])] == ["k"]
+
+
+def test_keys_that_do_not_fit_are_noticed_at_the_start(world: World) -> None:
+    with world.database.read() as connection:
+        check_keys(connection, Keys([b"x" * 32]))
+    put_variable(world, "k", "v")
+    with world.database.read() as connection:
+        check_keys(connection, KEYS)
+        with pytest.raises(Unreadable):
+            check_keys(connection, Keys([b"x" * 32]))
 
 
 # --- runs ---------------------------------------------------------------------------------------

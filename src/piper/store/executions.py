@@ -132,17 +132,27 @@ _EXECUTIONS = select(
     isouter=True,
 )
 _BY_NUMBER = _EXECUTIONS.where(_instance.id.in_(bindparam("instances", expanding=True))).order_by(_instance.id)
-_BY_NUMBER_LOCKED = _BY_NUMBER.with_for_update(of=task_instance)
-_BY_WORKER_LOCKED = (
-    _EXECUTIONS.where(_HOLDS_A_SLOT, _instance.state == _RUNNING, _instance.worker == bindparam("worker"))
+_LOCK = (
+    select(_instance.id)
+    .where(_instance.id.in_(bindparam("instances", expanding=True)))
     .order_by(_instance.id)
-    .with_for_update(of=task_instance)
+    .with_for_update()
+)
+_RUNNING_ON = (
+    select(_instance.id)
+    .where(_HOLDS_A_SLOT, _instance.state == _RUNNING, _instance.worker == bindparam("worker"))
+    .order_by(_instance.id)
 )
 
 
 def lock(connection: Connection, instances: Iterable[int]) -> dict[int, Execution]:
     """The executions of these instances, by instance number, held until the transaction ends."""
-    return _executions(connection.execute(_BY_NUMBER_LOCKED, {"instances": sorted(instances)}))
+    numbers = sorted(instances)
+    if connection.dialect.name != "sqlite":
+        # First the locks, then what is true: a statement that waits for a lock sees the locked rows as they are
+        # afterwards, but the attempts as they were before.
+        connection.execute(_LOCK, {"instances": numbers})
+    return load(connection, numbers)
 
 
 def load(connection: Connection, instances: Iterable[int]) -> dict[int, Execution]:
@@ -150,9 +160,11 @@ def load(connection: Connection, instances: Iterable[int]) -> dict[int, Executio
     return _executions(connection.execute(_BY_NUMBER, {"instances": sorted(instances)}))
 
 
-def lock_running_on(connection: Connection, worker: str) -> dict[int, Execution]:
+def lock_running_on(connection: Connection, worker: str) -> list[Execution]:
     """The running executions of a worker, which are as many as its slots, held until the transaction ends."""
-    return _executions(connection.execute(_BY_WORKER_LOCKED, {"worker": worker}))
+    numbers = connection.execute(_RUNNING_ON, {"worker": worker}).scalars().all()
+    found = lock(connection, numbers) if numbers else {}
+    return [one for one in found.values() if one.state is TaskState.RUNNING and one.worker == worker]
 
 
 def _executions(rows: Iterable[Row[Any]]) -> dict[int, Execution]:
@@ -323,7 +335,33 @@ def close_attempts(connection: Connection, endings: Sequence[Ending]) -> None:
     guarded(connection, _CLOSE_ATTEMPT, rows, "closing attempts")
 
 
-def lose(connection: Connection, executions: Sequence[Execution], error: str, now: datetime) -> list[Identity]:
+_END = (
+    attempt.update()
+    .where(
+        attempt.c.instance == bindparam("of_instance"),
+        attempt.c.try_number == bindparam("of_try"),
+        attempt.c.state == _RUNNING,
+    )
+    .values(state=bindparam("ended_as"), ended_at=bindparam("at"), error=bindparam("why"))
+)
+
+
+def end_attempts(
+    connection: Connection, identities: Iterable[Identity], state: TaskState, why: str, now: datetime
+) -> None:
+    """Close the attempts of executions that their owner has ended (cleared, marked), unless they were reported on.
+
+    Without this an attempt whose execution may no longer report would be shown as running for ever.
+    """
+    rows = [
+        {"of_instance": one.instance, "of_try": one.try_number, "ended_as": state, "at": now, "why": why}
+        for one in identities
+    ]
+    if rows:
+        connection.execute(_END, rows)
+
+
+def lose(connection: Connection, executions: Iterable[Execution], error: str, now: datetime) -> list[Identity]:
     """Declare those of these locked executions lost that have not been reported on; returns them.
 
     Their attempts are closed, so that a report which is still under way changes nothing, and their owners are told.

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from piper.model import wire
-from piper.model.errors import CallerError, Invalid, NotFound, StoreUnavailable
+from piper.model.errors import Invalid, NotFound
 from piper.model.events import Failed
 from piper.model.ids import UNMAPPED, log_path
 from piper.model.run import Identity
@@ -64,7 +64,7 @@ class Batch:
         for call in calls:
             try:
                 self._sort(call)
-            except (CallerError, StoreUnavailable) as error:
+            except Exception as error:
                 self.replies.append(Reply(call.id, problem=problem_of(error)))
 
     @property
