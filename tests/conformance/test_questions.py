@@ -268,7 +268,8 @@ def test_a_run_is_found_by_id_or_date(world: World, asker: Identity) -> None:
 def test_runs_are_counted_by_date_id_and_state(world: World, asker: Identity) -> None:
     for day in range(4):
         state = RunState.SUCCESS if day % 2 else RunState.FAILED
-        world.add_run("other", f"d{day}", logical_date=NOW + timedelta(days=day), state=state)
+        for workflow_id in ("other", "theirs"):
+            world.add_run(workflow_id, f"d{day}", logical_date=NOW + timedelta(days=day), state=state)
     dates = (NOW, NOW + timedelta(days=1))
     for question, expected in (
         (wire.CountRuns("other"), 4),
@@ -286,6 +287,7 @@ def test_instances_are_counted_by_task_and_group(world: World, asker: Identity) 
     for index in range(3):
         world.add_instance(number, "clean", map_index=index, state=TaskState.FAILED)
     world.add_instance(number, "end", state=TaskState.SUCCESS)
+    world.add_instance(world.add_run("theirs"), team="blue")
     for question, expected in (
         (wire.CountInstances("other", logical_dates=(NOW,)), 5),
         (wire.CountInstances("other", task_ids=("load", "end"), logical_dates=(NOW,)), 2),
