@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from piper.model.errors import StoreUnavailable
+from piper.model.errors import Invalid, StoreUnavailable
 from piper.model.frames import FrameBuffer, FrameTooLong, framed
 from piper.model.wire import MAX_FRAME, TELL, Answer, Ask, Report, Request
 from piper.sdk.execution.channel import error_of
@@ -29,13 +29,21 @@ class SocketChannel:
     been read by then is kept, and an answer that nobody waits for any more is dropped.
     """
 
-    def __init__(self, supervisor: socket.socket) -> None:
-        self._socket = supervisor
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
         self._buffer = FrameBuffer()
         self._frames: list[bytes] = []
         self._lock = threading.Lock()
-        self._owner = os.getpid()
+        self._owner = 0
         self._last = TELL
+
+    def connect(self, supervisor: socket.socket) -> None:
+        """Use this socket; in the process that calls this, and no other.
+
+        Apart from the constructor, since a zygote makes the channel of all its children once.
+        """
+        self._socket = supervisor
+        self._owner = os.getpid()
 
     def receive(self) -> bytes:
         """The next frame from the supervisor.
@@ -43,6 +51,7 @@ class SocketChannel:
         Raises:
             SupervisorGone: there will be none.
         """
+        assert self._socket is not None
         while not self._frames:
             try:
                 data = self._socket.recv(64 << 10)
@@ -78,10 +87,11 @@ class SocketChannel:
         Raises:
             FrameTooLong: the report, mostly its XComs, is too large to be sent.
         """
+        assert self._socket is not None
         self._socket.sendall(framed(_encode(Ask(TELL, report))))
 
     def _send(self, message: Ask) -> None:
-        if os.getpid() != self._owner:
+        if self._socket is None or os.getpid() != self._owner:
             raise StoreUnavailable(
                 "only the task's own process can ask Piper for XComs, variables and connections; "
                 "get what you need before you start other processes"
@@ -89,8 +99,6 @@ class SocketChannel:
         try:
             data = framed(_encode(message))
         except FrameTooLong as error:
-            from piper.model.errors import Invalid
-
             raise Invalid(f"this is too large to be sent: {error} ({MAX_FRAME >> 20} MiB)") from None
         try:
             self._socket.sendall(data)

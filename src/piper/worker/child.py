@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -37,9 +36,8 @@ LEFT_BEHIND_SECONDS = 1.0
 """How long a warm child tries to end processes that its task has left running."""
 
 
-def serve(supervisor: socket.socket, code: Code, temporary: str) -> NoReturn:
+def serve(channel: SocketChannel, code: Code, temporary: str) -> NoReturn:
     """Run what the supervisor hands over, until it closes the socket or the one task is done."""
-    channel = SocketChannel(supervisor)
     try:
         context = _decode_context(channel.receive())
         if context.task.isolation is Isolation.WARM:

@@ -1,9 +1,9 @@
 """Forking without the ceremonies that a process without threads does not need.
 
 What libraries ask to be called around a fork (`os.register_at_fork`) runs in each child: that of `logging`,
-`threading` and `random` alone copies 180 pages, twice the memory that a fork and its exit touch otherwise,
-and more than a third of their time. They renew locks, which nobody holds when a single thread forks, and
-reseed `random`, which is done here in one call. What other libraries ask for is kept.
+`threading` and `random` alone copies 180 pages of memory, a third of what a fork costs. They renew locks, which
+nobody holds when a single thread forks, and reseed `random`, which is done here in one call. What other libraries
+ask for is done. A child that forks in its turn, by `os.fork`, does it like any other process.
 
 `capture` must run before anything else is imported.
 """
@@ -18,48 +18,73 @@ from typing import Any
 NEEDLESS = frozenset({"logging", "threading", "random"})
 """Modules whose hooks are of no use to a process with one thread, but for the seeding of `random`."""
 
+Hooks = dict[str, Callable[[], Any]]
+
 _register = os.register_at_fork
-_captured: list[dict[str, Callable[[], Any]]] = []
+_fork = os.fork
+_forkpty = os.forkpty
+_captured: list[Hooks] = []
+_kept: list[Hooks] = []
 
 
 def capture() -> None:
-    """From now on, keep what is to be called around forks to ourselves."""
-    os.register_at_fork = _captured_register  # type: ignore[assignment]
+    """From now on, keep what is to be called around forks to ourselves, until an ordinary fork is asked for."""
+    os.register_at_fork = _keep  # type: ignore[assignment]
+    os.fork = _ordinary_fork
+    os.forkpty = _ordinary_forkpty
 
 
 def fork() -> int:
-    """Like `os.fork`; the child is an ordinary process again, which forks as others do."""
-    kept = [hooks for hooks in _captured if not _needless(hooks)]
-    for hooks in reversed(kept):
-        if before := hooks.get("before"):
-            before()
-    pid = os.fork()
-    side = "after_in_parent" if pid else "after_in_child"
-    for hooks in kept:
-        if after := hooks.get(side):
-            after()
-    if pid == 0:
-        os.register_at_fork = _register
-        for hooks in _captured:
-            _register(**hooks)
+    """Like `os.fork`, for a process with one thread."""
+    for hooks in reversed(_kept):
+        _call(hooks, "before")
+    pid = _fork()
+    if pid:
+        for hooks in _kept:
+            _call(hooks, "after_in_parent")
+    else:
+        for hooks in _kept:
+            _call(hooks, "after_in_child")
         _seed()
     return pid
 
 
-def _captured_register(**hooks: Callable[[], Any]) -> None:
+def _keep(**hooks: Callable[[], Any]) -> None:
     _captured.append(hooks)
+    if any(getattr(hook, "__module__", None) not in NEEDLESS for hook in hooks.values()):
+        _kept.append(hooks)
 
 
-def _needless(hooks: dict[str, Callable[[], Any]]) -> bool:
-    return all(getattr(hook, "__module__", None) in NEEDLESS for hook in hooks.values())
+def _call(hooks: Hooks, when: str) -> None:
+    hook = hooks.get(when)
+    if hook is not None:
+        hook()
+
+
+def _restore() -> None:
+    os.register_at_fork, os.fork, os.forkpty = _register, _fork, _forkpty
+    for hooks in _captured:
+        _register(**hooks)
+
+
+def _ordinary_fork() -> int:
+    _restore()
+    return _fork()
+
+
+def _ordinary_forkpty() -> tuple[int, int]:
+    _restore()
+    return _forkpty()
 
 
 def _seed() -> None:
     """Give the child random numbers of its own, as far as libraries that keep a generator are loaded."""
     modules = sys.modules
     if random := modules.get("random"):
-        random.seed(os.urandom(32))
+        # The C function below Random.seed, which would first find out what kind of seed this is.
+        super(random.Random, random.seed.__self__).seed(int.from_bytes(os.urandom(32)))
+        random.seed.__self__.gauss_next = None
     if numpy_random := modules.get("numpy.random"):
         numpy_random.seed()
     if torch := modules.get("torch"):
-        torch.manual_seed(int.from_bytes(os.urandom(7), "big"))
+        torch.manual_seed(int.from_bytes(os.urandom(7)))

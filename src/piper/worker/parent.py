@@ -18,6 +18,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 from contextlib import suppress
@@ -29,8 +30,11 @@ import msgspec
 from piper.logs.handler import PipeHandler
 from piper.worker import control, forking, processes
 from piper.worker.cgroup import join_cgroup
+from piper.worker.channel import SocketChannel
 from piper.worker.child import serve, terminate
 from piper.worker.loading import Code, error_of_loading, load
+
+_TWO_INTEGERS = struct.Struct("2i")
 
 
 class Parent:
@@ -39,11 +43,15 @@ class Parent:
     def __init__(self, order: control.Order, supervisor: socket.socket, code: Code) -> None:
         self._supervisor = supervisor
         self._code = code
+        self._channel = SocketChannel()
+        """Of the children."""
         self._children: dict[int, str] = {}
         """Those forked and not reaped, and their temporary folders."""
         self._folders = TemporaryFolders(order.temporary)
         self._removers: set[int] = set()
         self._pid = os.getpid()
+        self._family = os.open(f"/proc/{self._pid}/task/{self._pid}/children", os.O_RDONLY | os.O_CLOEXEC)
+        """A list of all our children, anew whenever it is read from its beginning."""
         self._wakeup, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _wake)
@@ -88,7 +96,9 @@ class Parent:
         theirs.close()
         os.close(output)
         self._children[pid] = temporary
-        socket.send_fds(self._supervisor, [control.encode(control.Forked(pid))], [ours.fileno(), log])
+        descriptors = _TWO_INTEGERS.pack(ours.fileno(), log)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
+        self._supervisor.sendmsg([control.encode(control.Forked(pid))], rights)
         ours.close()
         os.close(log)
 
@@ -102,11 +112,13 @@ class Parent:
             self._supervisor.close()
             os.close(self._wakeup)
             os.close(self._wakeup_writer)
+            os.close(self._family)
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.close(output)
             os.environ["TMPDIR"] = temporary
-            serve(supervisor, self._code, temporary)
+            self._channel.connect(supervisor)
+            serve(self._channel, self._code, temporary)
         finally:
             # Whatever escapes (a SystemExit, an error of ours) must not go on as a second zygote.
             if sys.exc_info()[0] is not None:
@@ -137,7 +149,8 @@ class Parent:
                 exited = found.si_code == os.CLD_EXITED
                 code, number = (found.si_status, None) if exited else (None, found.si_status)
                 self._supervisor.send(control.encode(control.Ended(pid, code, number)))
-        for stray in processes.children_of(self._pid):
+        for name in os.pread(self._family, 1 << 16, 0).split():
+            stray = int(name)
             if stray not in self._children and stray not in self._removers:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(os.getpgid(stray), signal.SIGKILL)

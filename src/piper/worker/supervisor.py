@@ -20,7 +20,7 @@ from types import FrameType
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from piper.logs import LogStore, Masker
+from piper.logs import LogStore, LogWriter, Masker
 from piper.model.events import Failed, Lost
 from piper.model.frames import FrameTooLong
 from piper.model.run import Identity
@@ -136,7 +136,7 @@ class Supervisor:
     def __init__(self, settings: WorkerSettings, server: int, environment: dict[str, str]) -> None:
         self._settings = settings
         self._memory_limit = settings.memory_limit or three_quarters_of_memory()
-        self._logs = LogStore(settings.logs, settings.log_cap)
+        self._logs = LogStore(settings.logs, settings.log_cap, settings.name)
         self._poller = Poller()
         unique = os.urandom(8).hex()
         self._nonce = unique
@@ -315,7 +315,7 @@ class Supervisor:
         execution.stage = Stage.RUNNING
         execution.started_at = datetime.now(UTC)
         execution.child = child
-        execution.log = self._logs.writer(execution.grant.log, child.masker)
+        execution.log = self._log_of(execution, child.masker)
         limits = execution.grant.task
         execution.memory_limit = limits.memory_limit or self._memory_limit
         execution.memory_due = now + MEMORY_FIRST_SECONDS
@@ -504,13 +504,18 @@ class Supervisor:
         if log is None:
             if not error or not execution.grant.log:
                 return
-            log = self._logs.writer(execution.grant.log, Masker())
+            log = self._log_of(execution, Masker())
         if execution.printed:
             log.write(execution.printed)
         if error:
             log.note(error)
         log.close()
         execution.log = None
+
+    def _log_of(self, execution: Execution, masker: Masker) -> LogWriter:
+        """A writer for its log; of a later leg, after what the legs before have written."""
+        write = self._logs.resume if execution.identity.leg else self._logs.begin
+        return write(execution.grant.log, masker)
 
     def _release(self, execution: Execution) -> None:
         """Give back what it holds of the worker."""
