@@ -89,7 +89,7 @@ def test_only_one_of_two_holders_is_let_in(world: World) -> None:
 def test_a_start_said_again_with_its_nonce_gets_the_same_answer(world: World) -> None:
     identity = world.add_instance(world.add_run())
     first = world.start(identity)
-    world.clock.seconds += 60
+    world.clock.advance(60)
     assert world.start(identity) == first
 
 
@@ -204,7 +204,7 @@ def test_a_new_leg_goes_on_with_the_same_attempt(world: World) -> None:
     identity = world.add_instance(world.add_run("sensing"), "s")
     assert world.start(identity).reschedules == 0
     world.report(Rescheduled(identity, NOW), wire.XComPush("seen", b"1"))
-    world.clock.seconds += 60
+    world.clock.advance(60)
     world.change_instance(identity.instance, state=TaskState.QUEUED, leg=1)
     again = Identity(identity.instance, 1, 1)
     context = world.start(again, nonce="n2", worker="w2")
