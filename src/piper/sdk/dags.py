@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property, wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, TypeVar, Unpack, overload
 
 from piper.model.ids import check_workflow_id
@@ -179,13 +180,13 @@ class DAG:
     is_paused_upon_creation: bool | None = None
     jinja_environment_kwargs: Mapping[str, Any] | None = None
     render_template_as_native_obj: bool = False
-    owner_links: Mapping[str, str] = {}
+    owner_links: Mapping[str, str] = MappingProxyType({})
     auto_register: bool = True
     fail_fast: bool = False
     allowed_run_types: frozenset[RunType] | None = None
     disable_bundle_versioning: bool = False
     rerun_with_latest_version: bool | None = None
-    freshness: Mapping[str, timedelta] = {}
+    freshness: Mapping[str, timedelta] = MappingProxyType({})
     compute_mode: ComputeMode = ComputeMode.SINGLE
     compute_centres: Sequence[str] = ()
 

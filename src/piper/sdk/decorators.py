@@ -32,7 +32,7 @@ from piper.sdk.mapping import (
     check_mappable,
     refuse_duplicates,
 )
-from piper.sdk.operator import BaseOperator
+from piper.sdk.operator import AbstractOperator, BaseOperator
 from piper.sdk.place import place_of
 from piper.sdk.signatures import signature_of
 from piper.sdk.spelling import did_you_mean
@@ -176,6 +176,13 @@ class TaskDecorator(Generic[P, R]):
             multiple_outputs=self.multiple_outputs,
             **arguments,
         )
+        for name, value in (("op_args", args), ("op_kwargs", kwargs)):
+            if not value and not operator.given.get(name):
+                operator.given.pop(name, None)
+        return self._finish(operator, on_failure_fail_dagrun)
+
+    def _finish(self, operator: AbstractOperator, on_failure_fail_dagrun: bool) -> PlainXComArg:
+        """What is the same for plain and mapped tasks."""
         if self.is_setup:
             operator.is_setup = True
         if self.is_teardown:
@@ -245,22 +252,12 @@ class TaskDecorator(Generic[P, R]):
         arguments["task_id"] = get_unique_task_id(arguments["task_id"], dag, arguments.get("task_group"))
         shared = {
             "python_callable": self.function,
-            "op_args": (),
-            "op_kwargs": {},
             "multiple_outputs": self.multiple_outputs,
             **arguments,
         }
         place = place_of(sys._getframe(2))
         operator = DecoratedMappedOperator(self.operator_class, shared, expand_input, strict=strict, place=place)
-        if self.is_setup:
-            operator.is_setup = True
-        if self.is_teardown:
-            operator.is_teardown = True
-            operator.on_failure_fail_dagrun = on_failure_fail_dagrun
-        operator.returns_dag_result = self.returns_dag_result
-        if self.function.__doc__ and not any(getattr(operator, name) for name in _DOCS):
-            operator.doc_md = self.function.__doc__
-        return PlainXComArg(operator)
+        return self._finish(operator, on_failure_fail_dagrun)
 
     def __repr__(self) -> str:
         return f"<@task {self.kwargs['task_id']}>"

@@ -336,15 +336,10 @@ class MappedOperator(AbstractOperator):
         """
         arguments = {**self.arguments_for(resolve), "task_id": self.task_id}
         operator: BaseOperator = self.operator_class.make(arguments)
-        operator._dag = self._dag
-        operator.task_group = self.task_group
-        operator._params = self._params
-        operator._is_setup, operator._is_teardown = self._is_setup, self._is_teardown
-        operator._on_failure_fail_dagrun = self._on_failure_fail_dagrun
-        operator.trigger_rule = self.trigger_rule
-        operator.returns_dag_result = self.returns_dag_result
-        operator.upstream_task_ids = self.upstream_task_ids
-        operator.downstream_task_ids = self.downstream_task_ids
+        fields = operator.__dict__
+        for name, value in self.__dict__.items():
+            if name not in _OF_THE_MAPPED:
+                fields[name] = value
         return operator
 
     def prepare_for_execution(self) -> Self:
@@ -355,6 +350,12 @@ class MappedOperator(AbstractOperator):
         return f"<Mapped({self.task_type}): {self.task_id}>"
 
 
+_OF_THE_MAPPED = frozenset(
+    {"expand_input", "operator_class", "partial_kwargs", "strict", "template_ext", "template_fields"}
+)
+"""Attributes that an instance's operator has of its own, or not at all; all others are the same for all."""
+
+
 class DecoratedMappedOperator(MappedOperator):
     """A mapped `@task` function: elements are arguments of the function."""
 
@@ -363,4 +364,4 @@ class DecoratedMappedOperator(MappedOperator):
         shared = self.partial_kwargs.get("op_kwargs", {})
         if self.strict:
             refuse_duplicates(shared, mapped, "mapping already partial")
-        return {**self.partial_kwargs, "op_kwargs": {**shared, **mapped}}
+        return {"op_args": (), **self.partial_kwargs, "op_kwargs": {**shared, **mapped}}

@@ -22,13 +22,14 @@ from abc import ABCMeta
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, Unpack
 
 from piper.model.ids import WORKFLOW_ID_PATTERN, check_workflow_id
 from piper.model.spec import DEFAULT_POOL, Isolation, SensorSpec
 from piper.model.states import TriggerRule, WeightRule
 from piper.sdk import scope
-from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS, OperatorArguments, uniform
+from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS, OperatorArguments, listed, uniform
 from piper.sdk.exceptions import AirflowException, TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 from piper.sdk.execution.templating import Templater
 from piper.sdk.node import DependencyMixin, each
@@ -49,10 +50,26 @@ if TYPE_CHECKING:
 PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
 """Types in which no result of another task can hide."""
 
-_NOTHING: Mapping[str, Any] = {}
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 TRIGGER_FAILED = "__fail__"
 """In place of the method to go on with: the trigger that a task waited for failed."""
+
+
+class OwnList:
+    """A list that a task has from when it is first looked at: authors append to it, and most never do."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, task: Any, owner: type) -> list[Any]:
+        if task is None:
+            return []
+        found: list[Any] = task.__dict__.setdefault(self._name, [])
+        return found
+
+    def __set__(self, task: Any, value: Any) -> None:
+        task.__dict__[self._name] = listed(value)
 
 
 class AbstractOperator(Templater, DependencyMixin):
@@ -84,11 +101,11 @@ class AbstractOperator(Templater, DependencyMixin):
     pool: str = DEFAULT_POOL
     pool_slots: int = 1
     execution_timeout: timedelta | None = None
-    on_execute_callback: Sequence[Callable[..., Any]] = ()
-    on_failure_callback: Sequence[Callable[..., Any]] = ()
-    on_success_callback: Sequence[Callable[..., Any]] = ()
-    on_retry_callback: Sequence[Callable[..., Any]] = ()
-    on_skipped_callback: Sequence[Callable[..., Any]] = ()
+    on_execute_callback = OwnList()
+    on_failure_callback = OwnList()
+    on_success_callback = OwnList()
+    on_retry_callback = OwnList()
+    on_skipped_callback = OwnList()
     _pre_execute_hook: Callable[[Any], None] | None = None
     _post_execute_hook: Callable[[Any, Any], None] | None = None
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
@@ -101,8 +118,8 @@ class AbstractOperator(Templater, DependencyMixin):
     executor_config: Mapping[str, Any] = _NOTHING
     do_xcom_push: bool = True
     multiple_outputs: bool = False
-    inlets: list[Any] = []  # noqa: RUF012 - replaced, never changed in place: see add_inlets
-    outlets: list[Any] = []  # noqa: RUF012
+    inlets = OwnList()
+    outlets = OwnList()
     doc: str | None = None
     doc_md: str | None = None
     doc_json: Any = None

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from piper.model.errors import InvalidSpec
 from piper.model.schedule import AssetAliasKey
-from piper.model.spec import AssetRef, Json, RetrySpec, SourceLocation, TaskSpec
-from piper.sdk.arguments import OPERATOR_ARGUMENTS, uniform
+from piper.model.spec import AssetRef, Json, RetrySpec, SensorSpec, SourceLocation, TaskSpec
+from piper.sdk.arguments import OPERATOR_ARGUMENTS, duration, uniform
 from piper.sdk.data import NotData, NotSerializable, to_data
 from piper.sdk.mapping import DecoratedMappedOperator, DictOfLists, MappedOperator
 from piper.sdk.operator import PLAIN, AbstractOperator, BaseOperator
 from piper.sdk.params import ParamsDict
-from piper.sdk.place import file_of, line_of
+from piper.sdk.place import line_of
 from piper.sdk.weights import rule_name
 from piper.sdk.xcom_arg import NOTSET, PlainXComArg, references_in
 
@@ -232,9 +232,10 @@ def _common_fields(task: AbstractOperator, around: Surroundings) -> dict[str, An
         fields.pop("ignore_first_depends_on_past", None)
     elif not task.ignore_first_depends_on_past:
         fields["ignore_first_depends_on_past"] = False
-    for bound in ("start", "end"):
-        if bound in fields and fields[bound] == getattr(around, bound):
-            del fields[bound]
+    if "start" in fields and around.start is not None and fields["start"] <= around.start:
+        del fields["start"]
+    if "end" in fields and around.end is not None and fields["end"] >= around.end:
+        del fields["end"]
     return fields
 
 
@@ -414,9 +415,8 @@ def _add_nature(task: AbstractOperator, operator: type[BaseOperator], fields: di
         if task._on_failure_fail_dagrun:
             fields["on_failure_fail_run"] = True
     look_at: Any = task if isinstance(task, BaseOperator) else _Shared(task)
-    sensor = operator.sensor_spec(look_at)
-    if sensor is not None:
-        fields["sensor"] = sensor
+    if operator.sensor_spec is not BaseOperator.sensor_spec:
+        fields["sensor"] = task.sensor_spec() if isinstance(task, BaseOperator) else look_at.sensor_spec()
     if getattr(look_at, "deferrable", False) is True:
         fields["deferrable"] = True
     for name in ("triggers_workflow", "waits_for_workflow"):
@@ -450,6 +450,15 @@ class _Shared:
             setattr(self, name, None if parameter.default is parameter.empty else parameter.default)
         self.__dict__.update(task.partial_kwargs)
 
+    def sensor_spec(self) -> SensorSpec:
+        """Of a mapped sensor: what all instances share. (Its class would have to make one to say more.)"""
+        fields: dict[str, Any] = {}
+        for name in ("mode", "poke_interval", "timeout", "soft_fail"):
+            value = getattr(self, name, None)
+            if value is not None:
+                fields[name] = duration(value) if name in ("poke_interval", "timeout") else value
+        return SensorSpec(**fields)
+
 
 def _trigger_data(arguments: Any) -> dict[str, Json]:
     return {
@@ -459,6 +468,3 @@ def _trigger_data(arguments: Any) -> dict[str, Json]:
         "method_arguments": to_data(arguments.next_kwargs or {}),
         "timeout": arguments.timeout.total_seconds() if arguments.timeout else None,
     }
-
-
-__all__ = ["EXPAND", "EXPAND_KWARGS", "INSTALLED", "Surroundings", "class_of", "doc_of", "file_of", "task_spec"]

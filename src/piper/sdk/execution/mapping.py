@@ -38,7 +38,7 @@ def unmap(execution: Execution, operator: MappedOperator) -> tuple[BaseOperator,
         TypeError, ValueError: what it is mapped over has no such elements, or the operator refuses them.
     """
     arguments, pulled = _arguments(execution, operator.expand_input, execution.facts.map_index)
-    return operator.unmap(arguments), pulled
+    return operator.unmap(arguments).prepare_for_execution(), pulled
 
 
 def resolve_group_argument(argument: MappedArgument, context: Mapping[str, Any]) -> Any:

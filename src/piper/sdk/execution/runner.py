@@ -74,7 +74,7 @@ def run_task(operator: AbstractOperator, context: wire.TaskContext, channel: Cha
         if not outcome.pauses(event):
             _push_links(execution)
             _call_back(execution, event, error)
-        if execution.task.overwrite_rtif_after_execution:  # its fields get their values while it runs
+        if getattr(execution.task, "overwrite_rtif_after_execution", False):  # fields get values while it runs
             execution.rendered = rendered_fields(execution.task)
     return _report(execution, event, started)
 
@@ -325,7 +325,9 @@ def _policy_verdict(execution: Execution, error: BaseException) -> Any:
 
 
 def _kill(execution: Execution) -> None:
-    """Let the operator stop what it has started elsewhere."""
+    """Let the operator stop what it has started elsewhere. One that is still mapped has not begun."""
+    if execution.task.is_mapped:
+        return
     try:
         execution.task.on_kill()
     except Exception as trouble:
