@@ -313,6 +313,13 @@ def test_a_spec_that_is_gone_fails_the_task_too(world: World) -> None:
     assert isinstance(world.events()[0], Failed)
 
 
+def test_a_mapped_instance_gets_the_name_that_it_reports(world: World) -> None:
+    identity = world.add_instance(world.add_run(), map_index=0)
+    world.start(identity)
+    world.report(Succeeded(identity), label="May\0" + "x" * 300)
+    assert world.row(identity.instance).label == "May" + "x" * 246
+
+
 def test_the_scheduler_is_woken_by_reports_only(world: World) -> None:
     identity = world.add_instance(world.add_run())
     world.scheduler.wait(0)

@@ -334,6 +334,26 @@ def close_attempts(connection: Connection, endings: Sequence[Ending]) -> None:
     guarded(connection, _CLOSE_ATTEMPT, rows, "closing attempts")
 
 
+_LABEL = (
+    task_instance.update()
+    .where(
+        _instance.id == bindparam("of_instance"),
+        _instance.try_number == bindparam("of_try"),
+        _instance.leg == bindparam("of_leg"),
+    )
+    .values(label=bindparam("name"))
+)
+
+
+def label_instances(connection: Connection, labels: Iterable[tuple[Identity, str]]) -> None:
+    """Give mapped instances the names that their current executions have reported."""
+    rows = [
+        {"of_instance": one.instance, "of_try": one.try_number, "of_leg": one.leg, "name": name} for one, name in labels
+    ]
+    if rows:
+        connection.execute(_LABEL, rows)
+
+
 _END = (
     attempt.update()
     .where(
