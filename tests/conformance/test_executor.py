@@ -293,10 +293,10 @@ def test_what_does_not_start_is_sent_again_after_a_while(world: World, leading: 
     leading.backend.take()
     world.start(started)
     for _ in range(int(RESEND_SECONDS) - 1):
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
     assert leading.backend.take() == []
-    world.clock.seconds += 10
+    world.clock.advance(10)
     leading.service.tick()
     assert leading.backend.take() == [silent]
 
@@ -317,7 +317,7 @@ def test_the_executions_of_a_worker_that_falls_silent_are_lost(world: World, lea
     for _ in range(int(TTL_SECONDS) + 1):
         assert Lost not in {type(told) for told in world.events()}
         beat(world, "w2")
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
     assert world.events() == [Succeeded(reported), Lost(silent, "worker w1 has not been heard of for 10 s")]
     assert world.scheduler.wait(0)
@@ -326,7 +326,7 @@ def test_the_executions_of_a_worker_that_falls_silent_are_lost(world: World, lea
     late = world.report(Succeeded(silent))
     assert late.problem is not None
     assert late.problem.kind == "stale"
-    world.clock.seconds += 1
+    world.clock.advance(1)
     leading.service.tick()
     assert len(world.events()) == 2, "lost once"
     assert states(world, [elsewhere, queued]) == [S.RUNNING, S.QUEUED]
@@ -338,7 +338,7 @@ def test_a_worker_never_heard_of_is_given_its_time_and_no_more(world: World, lea
     world.start(identity, worker="mute")
     for _ in range(int(TTL_SECONDS) + 1):
         assert world.events() == []
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
     assert [type(told) for told in world.events()] == [Lost]
 
@@ -352,7 +352,7 @@ def test_a_worker_that_renews_at_the_last_moment_lives(
     beat(world, "w")
     original = Database.fenced
     for _ in range(int(TTL_SECONDS)):
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
 
     def just_before(database: Database, fence: Fence) -> Any:
@@ -360,7 +360,7 @@ def test_a_worker_that_renews_at_the_last_moment_lives(
         return original(database, fence)
 
     monkeypatch.setattr(Database, "fenced", just_before)
-    world.clock.seconds += 1
+    world.clock.advance(1)
     leading.service.tick()
     assert world.events() == []
     assert world.state(identity.instance) is S.RUNNING
@@ -369,7 +369,7 @@ def test_a_worker_that_renews_at_the_last_moment_lives(
 def test_a_worker_that_comes_back_from_the_dead_is_registered_anew(world: World, leading: Leading) -> None:
     beat(world, "w")
     for _ in range(int(TTL_SECONDS) + 2):
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
     beat(world, "w")
     with world.database.read() as connection:
@@ -379,7 +379,7 @@ def test_a_worker_that_comes_back_from_the_dead_is_registered_anew(world: World,
     leading.service.tick()
     world.start(identity, worker="w")
     for _ in range(3):
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
     assert world.events() == []
 
@@ -390,7 +390,7 @@ def test_tasks_that_can_never_be_granted_are_reported_once(
     schedule(world, 3, pool="nowhere")
     for _ in range(3):
         leading.service.tick()
-        world.clock.seconds += 100
+        world.clock.advance(100)
     said = [record.message for record in caplog.records if "nowhere" in record.message]
     assert said == [
         "task 't' of run 1 waits for pool 'nowhere', which does not exist: create it, or change the task",

@@ -22,7 +22,7 @@ from piper.model.run import Identity
 from piper.model.spec import TaskSpec
 from piper.model.states import FINISHED, IN_FLIGHT, TaskState
 from piper.store.database import Database
-from piper.store.executions import grant
+from piper.store.grants import grant
 from piper.store.migrations import migrate
 from piper.store.schema import attempt, event, task_instance, xcom
 from tests.world import NOW, World

@@ -105,7 +105,7 @@ def test_granting_and_sweeping_scan_nothing(world: World) -> None:
         service.tick()
         world.start(Identity(number << 24, 1, 0), worker="silent")
         for _ in range(20):
-            world.clock.seconds += 2
+            world.clock.advance(2)
             service.tick()
     assert plans.scans() == []
     assert len(world.events()) == 1

@@ -182,4 +182,3 @@ def test_closing_ends_the_connection_for_both(peer: Peer) -> None:
     assert peer.ended()
     assert not peer.connection.push([wire.Cancel(ME)])
     peer.connection.close()
-

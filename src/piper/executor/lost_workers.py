@@ -63,8 +63,7 @@ class LostWorkers:
 
 def lose_all_on(connection: Connection, worker: str, error: str, clock: Clock) -> list[Identity]:
     """Declare everything lost that runs on this worker, in the caller's transaction; returns it."""
-    running = lock_running_on(connection, worker)
-    lost = lose(connection, list(running.values()), error, clock.now())
+    lost = lose(connection, lock_running_on(connection, worker), error, clock.now())
     if lost:
         log.warning("%d executions were lost: %s", len(lost), error)
     return lost

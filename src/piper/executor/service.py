@@ -22,7 +22,7 @@ from piper.model.run import Identity
 from piper.model.wire import Dispatch
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
-from piper.store.executions import Dispatchable, grant, queued
+from piper.store.grants import Dispatchable, grant, queued
 from piper.store.pools import UNLIMITED, Lane, Misfit, Pool, holdings, lanes, list_pools, waiting
 from piper.task_api.tokens import Tokens
 
