@@ -30,7 +30,7 @@ What is promised:
 - no process of an execution outlives it (I14, F37): process group, adopted orphans, and the
   supervisor's cgroup where one can be made
 - whatever ends a child without a report is a failure that names the exit code or signal (F36)
-- a supervisor that has not reached the server for CONTACT_SECONDS kills what it runs (I7)
+- a supervisor that has not reached the server for some seconds (`WorkerSettings.contact`) kills what it runs (I7)
 
 How it fails. Supervisor killed: zygotes and children get SIGKILL from the kernel (PR_SET_PDEATHSIG);
 what they started is found by a mark in its environment and killed when a supervisor starts again on

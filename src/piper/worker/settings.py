@@ -27,6 +27,8 @@ class WorkerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Executions that run at the same time; what is dispatched beyond waits here, unstarted."""
     grace: float = 5.0
     """Seconds between SIGTERM and SIGKILL of an execution that is cancelled."""
+    contact: float = 8.0
+    """Seconds without an answer from the server after which it ends what it runs, before that is given to others."""
     memory_limit: int | None = None
     """Bytes of resident memory for an execution whose task says nothing; None: three quarters of the machine's."""
     log_cap: int = 100 << 20

@@ -68,10 +68,6 @@ MARK = "PIPER_WORKER_MARK"
 
 LOST_CONTACT = "its worker could not reach the server"
 
-HEARTBEAT_SECONDS = 2.0
-CONTACT_SECONDS = 8.0
-"""Without an answer for so long, the server is about to declare our executions lost: end them first (I7)."""
-
 ROUND_SECONDS = 0.25
 """How often deadlines and memory are looked at while something runs."""
 
@@ -282,7 +278,7 @@ class Supervisor:
         self._call(Start(f"{self._nonce}-{self._last_call}", self._settings.name), execution)
 
     def _granted(self, execution: Execution, context: Raw, now: float) -> None:
-        if now - self._contact > CONTACT_SECONDS:
+        if not self._in_contact(now):
             execution.loss = execution.loss or LOST_CONTACT
         execution.stage = Stage.GRANTED
         execution.grant = decode_grant(context)
@@ -575,7 +571,7 @@ class Supervisor:
     def _send_round(self) -> None:
         """Start what has a slot, send what has gathered, and have zygotes fork what was taken."""
         now = time.monotonic()
-        while self._queue and self._active < self._settings.slots:
+        while self._queue and self._active < self._settings.slots and self._in_contact(now):
             self._start(self._queue.popleft(), now)
         if self._calls:
             calls, self._calls = self._calls, []
@@ -606,7 +602,7 @@ class Supervisor:
 
     def _keep_time(self, now: float) -> None:
         if now >= self._beat_due and not self._beating:
-            self._beat_due = now + HEARTBEAT_SECONDS
+            self._beat_due = now + self._settings.contact / 4
             self._beating = True
             self._call(Heartbeat(self._settings.name, tuple(self._executions)), None)
         if now >= self._round_due:
@@ -653,9 +649,12 @@ class Supervisor:
             execution.memory_due = now + next_look(resident, execution.memory_limit)
             self._round_due = min(self._round_due, execution.memory_due)
 
+    def _in_contact(self, now: float) -> bool:
+        return now - self._contact <= self._settings.contact
+
     def _check_contact(self, now: float) -> None:
         """End everything that the server is about to give to others."""
-        if now - self._contact <= CONTACT_SECONDS:
+        if self._in_contact(now):
             return
         for execution in list(self._executions.values()):
             if execution.stage not in (Stage.WAITING, Stage.REPORTING) and not execution.loss:
