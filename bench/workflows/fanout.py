@@ -1,6 +1,6 @@
 """One task, 500 tasks below it, one task below those; each in a process of its own, and each in a warm one."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from piper.sdk import DAG, task
 
@@ -12,7 +12,7 @@ def noop():
 
 
 for isolation in ("fork", "warm"):
-    with DAG(f"fanout_{isolation}", schedule=None, start_date=datetime(2026, 1, 1), max_active_tasks=64):
+    with DAG(f"fanout_{isolation}", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), max_active_tasks=64):
         work = task(noop, isolation=isolation)
         root = work.override(task_id="root")()
         join = work.override(task_id="join")()

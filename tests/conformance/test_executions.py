@@ -17,8 +17,9 @@ from piper.model.schedule import DataInterval
 from piper.model.spec import RetrySpec, SensorSpec, TaskSpec
 from piper.model.states import RunState, TaskState
 from piper.store.database import Database
-from piper.store.executions import end_attempts
+from piper.store.executions import lose_worker
 from piper.store.schema import event, run, spec
+from piper.task_api.problems import NOT_YET, STALE
 from tests.world import NOW, World
 
 TASK = TaskSpec(task_id="t", operator="PythonOperator", retry=RetrySpec(retries=2))
@@ -165,7 +166,7 @@ def test_a_second_report_that_says_something_else_is_stale(world: World) -> None
     assert world.xcoms() == {("t", "return_value", -1): b"1"}
 
 
-def test_a_report_of_what_is_no_longer_current_changes_nothing(world: World) -> None:
+def test_a_report_of_what_is_no_longer_current_changes_nothing_but_that_its_own_attempt_has_ended(world: World) -> None:
     identity = world.add_instance(world.add_run())
     world.start(identity)
     world.change_instance(identity.instance, state=TaskState.QUEUED, try_number=2)
@@ -174,7 +175,8 @@ def test_a_report_of_what_is_no_longer_current_changes_nothing(world: World) -> 
     assert reply.problem.kind == "stale"
     assert world.events() == []
     assert world.xcoms() == {}
-    assert world.attempts(identity.instance)[0].state is TaskState.RUNNING
+    assert world.state(identity.instance) is TaskState.QUEUED
+    assert world.attempts(identity.instance)[0].state is TaskState.FAILED
 
 
 def test_nothing_can_be_reported_before_the_start_but_a_loss(world: World) -> None:
@@ -366,14 +368,24 @@ def test_a_run_pinned_anew_starts_with_its_new_version(world: World) -> None:
     assert (context.task.operator, context.code.snapshot) == ("Newer", "snap2")
 
 
-def test_the_owner_closes_the_attempts_of_what_it_ends(world: World) -> None:
+def test_a_new_try_waits_until_the_one_before_it_has_ended(world: World) -> None:
     number = world.add_run()
-    running, reported = (world.add_instance(number, map_index=index) for index in range(2))
-    for identity in (running, reported):
-        world.start(identity)
-    world.report(Succeeded(reported))
+    old = world.add_instance(number)
+    world.start(old)
+    world.change_instance(old.instance, state=TaskState.QUEUED, try_number=2)  # cleared, and granted again
+    new = Identity(old.instance, 2, 0)
+    assert world.problem(new, wire.Start("n", "w")) == NOT_YET
+    assert world.report(Failed(old, "killed")).problem == STALE
+    assert world.attempts(old.instance)[0].state is TaskState.FAILED
+    assert world.start(new).identity == new
+
+
+def test_a_worker_that_is_gone_holds_up_no_new_try_of_what_it_had_left_behind(world: World) -> None:
+    old = world.add_instance(world.add_run())
+    world.start(old)
+    world.change_instance(old.instance, state=TaskState.QUEUED, try_number=2)
     with world.database.write() as connection:
-        end_attempts(connection, [running, reported], TaskState.REMOVED, "cleared by ada", NOW)
-    (ended,) = world.attempts(running.instance)
-    assert (ended.state, ended.ended_at, ended.error) == (TaskState.REMOVED, NOW, "cleared by ada")
-    assert world.attempts(reported.instance)[0].state is TaskState.SUCCESS
+        assert lose_worker(connection, world.attempts(old.instance)[0].worker, "gone", NOW) == []
+    assert world.start(Identity(old.instance, 2, 0))
+
+

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from piper.core.task import TABLE, Stale
+from piper.core.task import TABLE
 from piper.model.spec import WorkflowSpec
 from piper.model.states import FINISHED, TaskState
 from tests.simulation.reference import may_run
@@ -21,7 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OCCUPIED = ("scheduled", "queued", "running", "restarting")
 HELD = ("queued", "running", "restarting")
 
-LEGAL = frozenset((source.value, target.value) for row in TABLE if row.event is not Stale for source in row.sources for target in row.targets)
+LEGAL = frozenset((s.value, t.value) for row in TABLE for s in row.sources for t in row.targets)
 
 
 def _compositions() -> frozenset[tuple[str, str]]:
@@ -30,8 +30,8 @@ def _compositions() -> frozenset[tuple[str, str]]:
     What an owner writes in one commit begins with something that happened to an instance and goes on with what it
     decided because of that; it never passes through a state that only executors and workers write.
     """
-    inner = {(s, t) for row in TABLE if row.writer == "owner" and row.event is not Stale for s in row.sources for t in row.targets}
-    closure = {(s.value, t.value) for s, t in inner}
+    own = [row for row in TABLE if row.writer == "owner"]
+    closure = {(s.value, t.value) for row in own for s in row.sources for t in row.targets}
     while True:
         more = {(a, d) for a, b in closure for c, d in closure if b == c} - closure
         if not more:
@@ -93,7 +93,9 @@ class Monitor:
         }
         runs = {
             r[0]: r
-            for r in self._db.execute("SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after FROM run")
+            for r in self._db.execute(
+                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after FROM run"
+            )
         }
         epochs = {r[0]: (r[1], r[2]) for r in self._db.execute("SELECT shard, owner, epoch FROM shard")}
         changed = [(self._rows.get(i), row) for i, row in rows.items() if self._rows.get(i) != row]

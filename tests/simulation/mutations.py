@@ -21,10 +21,10 @@ from tests.simulation import world
 def without_fence() -> Iterator[None]:
     """Nobody proves that it owns what it writes: a scheduler that was taken over goes on writing."""
 
-    def hold(self: Any, connection: Any, owner: str, shards: Any) -> Any:
+    def hold(*_: Any) -> Any:
         return _Everything()
 
-    with mock.patch.object(database.SqliteDriver, "hold", hold), mock.patch.object(database, "_is_held", _yes, create=True):
+    with mock.patch.object(database.SqliteDriver, "hold", hold):
         yield
 
 
@@ -43,10 +43,6 @@ class _Equal:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _yes(*_: Any) -> bool:
-    return True
-
-
 @contextmanager
 def without_start_handshake() -> Iterator[None]:
     """Whoever asks is let into user code."""
@@ -54,7 +50,7 @@ def without_start_handshake() -> Iterator[None]:
     def judge(execution: Any, identity: Any, *_: Any) -> Verdict:
         return Verdict.STALE if execution is None or execution.identity != identity else Verdict.GRANT
 
-    with mock.patch.object(batch, "judge_start", judge), mock.patch.object(batch, "enter", lambda *_: None):
+    with mock.patch.object(batch, "judge_start", judge), mock.patch.object(batch, "enter", return_value=None):
         yield
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from piper.core.graph import sources_of
 from piper.model.schedule import CronTimetable, NeverTimetable, Schedule
 from piper.model.spec import (
@@ -90,9 +92,9 @@ def _random_task(dice: random.Random, task_id: str, above: tuple[str, ...], earl
 
 def _with_setup_and_teardown(tasks: list[TaskSpec]) -> list[TaskSpec]:
     """The same tasks between a setup and its teardown."""
-    from msgspec.structs import replace
-
-    inner = [replace(t, upstream=tuple(sorted({*t.upstream, "up"})), trigger_rule=TriggerRule.ALL_SUCCESS) for t in tasks]
+    inner = [
+        replace(t, upstream=tuple(sorted({*t.upstream, "up"})), trigger_rule=TriggerRule.ALL_SUCCESS) for t in tasks
+    ]
     below = {u for t in tasks for u in t.upstream}
     leaves = [t.task_id for t in tasks if t.task_id not in below]
     up = TaskSpec(task_id="up", operator="test.Work", setup=True)

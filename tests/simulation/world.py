@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from piper.artifacts import ArtifactStore
@@ -166,7 +167,8 @@ class World:
         self.monitor = Monitor(str(folder / "piper.db"), self.specs, POOLS)
         self._cleared = False
         self.wakeups = Wakeups()
-        self.api = TaskApi(self.database("task_api"), self.clock, keys, ArtifactStore(folder / "artifacts"), self.wakeups)
+        artifacts = ArtifactStore(folder / "artifacts")
+        self.api = TaskApi(self.database("task_api"), self.clock, keys, artifacts, self.wakeups)
         self.scheduler = self._new_scheduler()
         self.zombies: list[SchedulerService] = []
         self.executor = self._new_executor()
@@ -186,8 +188,6 @@ class World:
             database.close()
 
     def _workflow(self, number: int) -> WorkflowSpec:
-        from msgspec.structs import replace
-
         spec = random_workflow(self.dice, number)
         return replace(spec, schedule=replace(spec.schedule, end=HORIZON))
 
@@ -241,9 +241,7 @@ class World:
         self._names += 1
         name = f"executor-{self._names}"
         term = Term(name, self._take_over(name, [EXECUTOR_SHARD]))
-        return ExecutorService(
-            self.database(name), self.clock, self.tokens, self.backend, term.fence, self.wakeups
-        )
+        return ExecutorService(self.database(name), self.clock, self.tokens, self.backend, term, self.wakeups)
 
     def _take_over(self, owner: str, shards: list[int]) -> dict[int, int]:
         with self.people.write() as connection:
@@ -252,7 +250,7 @@ class World:
                 update(table).where(table.c.shard.in_(shards)).values(owner=owner, epoch=table.c.epoch + 1)
             )
             rows = connection.execute(select(table.c.shard, table.c.epoch).where(table.c.owner == owner))
-            return {shard: epoch for shard, epoch in rows}
+            return {row.shard: row.epoch for row in rows}
 
     # --- what the dice does to everybody -------------------------------------------------------
 
@@ -430,7 +428,7 @@ class World:
             self.ledger.end(running.context.identity)
         self.talk(f"{worker} is gone with {[r.context.identity for r in gone]}")
         with self.people.write() as connection:
-            lose_all_on(connection, [worker], "worker gone", self.clock)
+            lose_all_on(connection, worker, "worker gone", self.clock)
 
     def move_clock(self) -> None:
         seconds = self.dice.choice([0.1, 1, 10, 60, 300, 700])
@@ -540,7 +538,7 @@ class World:
             before = self.monitor.commits
             self.move_scheduler()
             self.executor.tick()
-            while self.backend.dispatches:
+            for _ in range(len(self.backend.dispatches)):
                 self.move_worker_start()
             while self.running:
                 self.move_worker_report()

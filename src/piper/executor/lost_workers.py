@@ -17,7 +17,7 @@ from piper.model.run import Identity
 from piper.service import Clock
 from piper.store import members
 from piper.store.database import Database, Fence
-from piper.store.executions import lock_running_on, lose, workers_of_running
+from piper.store.executions import lose_worker, workers_of_running
 from piper.store.workers import KIND
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class LostWorkers:
 
 def lose_all_on(connection: Connection, worker: str, error: str, clock: Clock) -> list[Identity]:
     """Declare everything lost that runs on this worker, in the caller's transaction; returns it."""
-    lost = lose(connection, lock_running_on(connection, worker), error, clock.now())
+    lost = lose_worker(connection, worker, error, clock.now())
     if lost:
         log.warning("%d executions were lost: %s", len(lost), error)
     return lost

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Connection, Insert, Row, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Insert, Row, bindparam, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from piper.model.events import Lost
@@ -56,6 +56,8 @@ class Execution(NamedTuple):
     worker: str | None
     attempt_state: TaskState | None
     attempt_legs: int | None
+    predecessor_is_open: bool
+    """Whether an earlier try of it, which was cleared or marked, has not been seen to end."""
 
     @property
     def identity(self) -> Identity:
@@ -106,6 +108,7 @@ class Ending(NamedTuple):
     rendered: Json = None
 
 
+_earlier = attempt.alias("earlier")
 _EXECUTIONS = select(
     _instance.id,
     _instance.run,
@@ -124,6 +127,13 @@ _EXECUTIONS = select(
     _instance.worker,
     attempt.c.state.label("attempt_state"),
     attempt.c.legs,
+    exists()
+    .where(
+        _earlier.c.instance == _instance.id,
+        _earlier.c.try_number < _instance.try_number,
+        _earlier.c.state == _RUNNING,
+    )
+    .label("predecessor_is_open"),
 ).join_from(
     task_instance,
     attempt,
@@ -137,10 +147,10 @@ _LOCK = (
     .order_by(_instance.id)
     .with_for_update()
 )
-_RUNNING_ON = (
-    select(_instance.id)
-    .where(_HOLDS_A_SLOT, _instance.state == _RUNNING, _instance.worker == bindparam("worker"))
-    .order_by(_instance.id)
+_IS_OPEN = sqlalchemy.text("attempt.state = 'running'")
+"""The condition of the partial index, word for word: SQLite takes the index only where it finds that in the query."""
+_OPEN_ON = select(attempt.c.instance, attempt.c.try_number, attempt.c.legs).where(
+    _IS_OPEN, attempt.c.worker == bindparam("worker")
 )
 
 
@@ -157,13 +167,6 @@ def lock(connection: Connection, instances: Iterable[int]) -> dict[int, Executio
 def load(connection: Connection, instances: Iterable[int]) -> dict[int, Execution]:
     """The executions of these instances, by instance number."""
     return _executions(connection.execute(_BY_NUMBER, {"instances": sorted(instances)}))
-
-
-def lock_running_on(connection: Connection, worker: str) -> list[Execution]:
-    """The running executions of a worker, which are as many as its slots, held until the transaction ends."""
-    numbers = connection.execute(_RUNNING_ON, {"worker": worker}).scalars().all()
-    found = lock(connection, numbers) if numbers else {}
-    return [one for one in found.values() if one.state is TaskState.RUNNING and one.worker == worker]
 
 
 def _executions(rows: Iterable[Row[Any]]) -> dict[int, Execution]:
@@ -359,21 +362,29 @@ _END = (
     .where(
         attempt.c.instance == bindparam("of_instance"),
         attempt.c.try_number == bindparam("of_try"),
+        attempt.c.legs == bindparam("of_legs"),
         attempt.c.state == _RUNNING,
     )
     .values(state=bindparam("ended_as"), ended_at=bindparam("at"), error=bindparam("why"))
 )
 
 
-def end_attempts(
+def end_outlived(
     connection: Connection, identities: Iterable[Identity], state: TaskState, why: str, now: datetime
 ) -> None:
-    """Close the attempts of executions that their owner has ended (cleared, marked), unless they were reported on.
+    """Note that executions have ended which their instances had left behind (cleared, marked).
 
-    Without this an attempt whose execution may no longer report would be shown as running for ever.
+    Nothing else changes by it; but until it is noted the next try of the instance is not let into user code (I7).
     """
     rows = [
-        {"of_instance": one.instance, "of_try": one.try_number, "ended_as": state, "at": now, "why": why}
+        {
+            "of_instance": one.instance,
+            "of_try": one.try_number,
+            "of_legs": one.leg + 1,
+            "ended_as": state,
+            "at": now,
+            "why": why,
+        }
         for one in identities
     ]
     if rows:
@@ -394,9 +405,22 @@ def lose(connection: Connection, executions: Iterable[Execution], error: str, no
     return [one.identity for one in lost]
 
 
-_WORKERS = select(_instance.worker).where(_HOLDS_A_SLOT, _instance.state == _RUNNING).distinct()
+def lose_worker(connection: Connection, worker: str, error: str, now: datetime) -> list[Identity]:
+    """Declare lost what runs on a worker that is gone, and ended what its instances had left behind there."""
+    rows = connection.execute(_OPEN_ON, {"worker": worker})
+    opened = [Identity(row.instance, row.try_number, row.legs - 1) for row in rows]
+    if not opened:
+        return []
+    found = lock(connection, {one.instance for one in opened})
+    running = [one for one in found.values() if one.state is TaskState.RUNNING and one.identity in opened]
+    lost = lose(connection, running, error, now)
+    end_outlived(connection, [one for one in opened if one not in lost], TaskState.FAILED, error, now)
+    return lost
+
+
+_WORKERS = select(attempt.c.worker).where(_IS_OPEN).distinct()
 
 
 def workers_of_running(connection: Connection) -> set[str]:
     """The workers that hold running executions, by what these executions say."""
-    return {worker for worker in connection.execute(_WORKERS).scalars() if worker is not None}
+    return set(connection.execute(_WORKERS).scalars())

@@ -312,6 +312,12 @@ attempt = Table(
     Column("parameters", Json),
     Column("metrics", Json),
     Column("environment", Json),
+    Index(
+        "ix_attempt_open",
+        "worker",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
     Column("rendered", Json),
 )
 

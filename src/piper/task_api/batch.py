@@ -28,6 +28,7 @@ from piper.store.executions import (
     Execution,
     RunFacts,
     close_attempts,
+    end_outlived,
     enter,
     label_instances,
     lock,
@@ -35,7 +36,7 @@ from piper.store.executions import (
 )
 from piper.store.xcoms import StoredXCom, XComKey, delete_xcoms_of, find_xcoms, store_xcoms
 from piper.task_api.handshake import OUTCOMES, PAUSES, Verdict, is_open, judge_report, judge_start
-from piper.task_api.problems import STALE, problem_of
+from piper.task_api.problems import NOT_YET, STALE, problem_of
 from piper.task_api.specs import KnownSpec, SpecCache, TaskPlan
 from piper.task_api.values import XComValues
 
@@ -72,6 +73,7 @@ class Batch:
         self._reports: list[tuple[Call, wire.Report, list[tuple[str, StoredXCom]]]] = []
         self._starts: list[tuple[Call, Identity, wire.Start]] = []
         self._endings: list[Ending] = []
+        self._outlived: list[Identity] = []
         self._labels: list[tuple[Identity, str]] = []
         self._events: list[dict[str, Any]] = []
         self._xcoms: list[tuple[XComKey, StoredXCom]] = []
@@ -100,6 +102,7 @@ class Batch:
         started = self._begin(connection, executions, runs, now)
         label_instances(connection, self._labels)
         close_attempts(connection, self._endings)
+        end_outlived(connection, self._outlived, TaskState.FAILED, "it had been cleared or marked", now)
         store_xcoms(connection, self._xcoms, now)
         append_events(connection, self._events)
         self._hand_over(connection, started)
@@ -147,6 +150,7 @@ class Batch:
         verdict = judge_report(execution, report.event)
         if verdict is Verdict.STALE or execution is None:
             self.replies.append(Reply(call.id, problem=STALE))
+            self._outlived.append(identity)
             return
         self.replies.append(Reply(call.id))
         if verdict is Verdict.REPEAT:
@@ -176,6 +180,9 @@ class Batch:
             verdict = judge_start(execution, identity, start.nonce)
             if verdict is Verdict.STALE or execution is None:
                 self.replies.append(Reply(call.id, problem=STALE))
+                continue
+            if verdict is Verdict.WAIT:
+                self.replies.append(Reply(call.id, problem=NOT_YET))
                 continue
             run = runs[execution.run]
             plan = _plan(specs, run, execution)

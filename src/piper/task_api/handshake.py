@@ -31,6 +31,8 @@ class Verdict(Enum):
     """Do it."""
     REPEAT = auto()
     """It was done before: answer as then and change nothing."""
+    WAIT = auto()
+    """Not yet: an earlier try of the instance has not ended (I7). To be asked again."""
     STALE = auto()
     """Refuse it: the execution is over, or another's, and its worker must end it."""
 
@@ -58,7 +60,7 @@ def judge_start(execution: Execution | None, identity: Identity, nonce: str) -> 
     if execution is None or execution.identity != identity:
         return Verdict.STALE
     if execution.state is TaskState.QUEUED:
-        return Verdict.GRANT
+        return Verdict.WAIT if execution.predecessor_is_open else Verdict.GRANT
     if is_open(execution, identity) and execution.start_nonce == nonce:
         return Verdict.REPEAT
     return Verdict.STALE

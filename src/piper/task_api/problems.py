@@ -20,6 +20,7 @@ from piper.task_api.values import TooLarge
 log = logging.getLogger(__name__)
 
 STALE = Problem("stale", "this execution is not, or no longer, the current one: end it")
+NOT_YET = Problem("unavailable", "an earlier try of this task has not ended yet: ask again")
 NOT_ITS_TOKEN = Problem("refused", "the token is not that of this execution")
 
 _KINDS: tuple[tuple[type[PiperError], str], ...] = (

@@ -40,6 +40,14 @@ def upgrade() -> None:
         sa.Column("rendered", types.Json(), nullable=True),
         sa.PrimaryKeyConstraint("instance", "try_number", name=op.f("pk_attempt")),
     )
+    op.create_index(
+        "ix_attempt_open",
+        "attempt",
+        ["worker"],
+        unique=False,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    )
     op.create_table(
         "audit",
         sa.Column("team", sa.Text(), nullable=False),
