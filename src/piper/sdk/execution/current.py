@@ -43,6 +43,7 @@ class Execution:
         self.pushed: dict[str, wire.XComPush] = {}
         """XComs that wait for the report, by key."""
         self.decision: Decision | None = None
+        self.told_to_end = False
         self.metrics: dict[str, Json] = {}
         self.parameters: dict[str, Json] = {}
         self.inputs: dict[str, Json] = {}

@@ -85,11 +85,13 @@ def terminate() -> None:
     For the handler of SIGTERM, in the main thread.
 
     Raises:
-        AirflowTaskTerminated: in the task's code, whose `finally` clauses run. Nothing is raised if no task runs.
+        AirflowTaskTerminated: in the task's code, whose `finally` clauses run. Nothing is raised if no task runs, nor
+            a second time: the first must not be disturbed while it stops what the task started.
     """
     execution = current_execution()
-    if execution is None:
+    if execution is None or execution.told_to_end:
         return
+    execution.told_to_end = True
     _kill(execution)
     raise AirflowTaskTerminated("the task was told to end (SIGTERM)")
 

@@ -401,6 +401,21 @@ def test_a_task_that_is_told_to_end_stops_what_it_started_and_cleans_up() -> Non
     assert story == ["work", "execute", "on_kill"]
 
 
+def test_being_told_twice_does_not_disturb_the_first_time() -> None:
+    story: list[str] = []
+
+    class Slow(Work):
+        def on_kill(self) -> None:
+            story.append("on_kill")
+            runner.terminate()
+            story.append("done")
+
+    with a_dag():
+        task = Slow(task_id="task", work=lambda context: runner.terminate())
+    assert "AirflowTaskTerminated" in error_of(perform(task))
+    assert story == ["on_kill", "done"]
+
+
 def test_without_a_task_there_is_nothing_to_end() -> None:
     runner.terminate()
 
