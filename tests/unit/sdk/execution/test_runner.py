@@ -35,6 +35,7 @@ from piper.sdk.exceptions import (
 from piper.sdk.execution import runner
 from piper.sdk.execution.current import current_execution
 from piper.sdk.execution.masking import mask_secret
+from piper.sdk.execution.needs import needs_of
 from piper.sdk.operator import BaseOperator
 from tests.unit.sdk.execution.stage import (
     MemoryChannel,
@@ -561,6 +562,34 @@ def test_what_other_processes_need_is_imported_ahead_of_them() -> None:
         PythonOperator(task_id="rendered", python_callable=print, op_args=["{{ ds }}"])
     runner.preload(dag)
     assert "jinja2" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("make", "needs"),
+    [
+        (lambda: Work(task_id="t", note="plain"), (False, False)),
+        (lambda: Work(task_id="t", note=["{{ ds }}"]), (True, False)),
+        (lambda: Work(task_id="t", note="{{ data_interval_start }}"), (True, True)),
+        (lambda: Work.partial(task_id="t", note="{{ ds }}").expand(work=[1, 2]), (True, False)),
+        (lambda: PythonOperator(task_id="t", python_callable=lambda ds: None), (False, False)),
+        (lambda: PythonOperator(task_id="t", python_callable=lambda logical_date: None), (False, True)),
+        (lambda: PythonOperator(task_id="t", python_callable=lambda **context: None), (False, True)),
+        (lambda: PythonOperator(task_id="t", python_callable=print), (False, False)),
+    ],
+)
+def test_what_an_execution_will_import_is_guessed_from_the_definition(make: Any, needs: tuple[bool, bool]) -> None:
+    with a_dag():
+        assert needs_of(make()) == needs
+
+
+def test_a_rehearsal_leaves_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    before = dict(os.environ)
+    runner.rehearse()
+    runner.rehearse()
+    assert dict(os.environ) == before
+    assert current_execution() is None
+    assert caplog.text == ""
 
 
 def test_mail_about_a_failure_without_a_provider_is_an_error_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
