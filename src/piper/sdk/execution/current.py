@@ -20,7 +20,6 @@ from piper.sdk.execution.channel import Channel
 
 if TYPE_CHECKING:
     from piper.sdk.execution.asset_events import InletEvents, OutletEvents, TriggeringEvents
-
     from piper.sdk.execution.context import Context
     from piper.sdk.execution.dag_run import DagRun
     from piper.sdk.execution.instance import RuntimeTaskInstance
@@ -44,6 +43,7 @@ class Execution:
         self.pushed: dict[str, wire.XComPush] = {}
         """XComs that wait for the report, by key."""
         self.decision: Decision | None = None
+        self.told_to_end = False
         self.metrics: dict[str, Json] = {}
         self.parameters: dict[str, Json] = {}
         self.inputs: dict[str, Json] = {}

@@ -11,6 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from piper.model import wire
+from piper.sdk.execution import serde
+from piper.sdk.execution.channel import ask
+from piper.sdk.execution.current import Execution
+from piper.sdk.execution.xcoms import ABSENT, length_of_result, pull_element
 from piper.sdk.mapping import DictOfLists, ExpandInput, ListOfDicts, MappedArgument, MappedOperator
 from piper.sdk.xcom_arg import (
     NOTSET,
@@ -21,12 +26,6 @@ from piper.sdk.xcom_arg import (
     ZipXComArg,
     element_at,
 )
-
-from piper.model import wire
-from piper.sdk.execution import serde
-from piper.sdk.execution.channel import ask
-from piper.sdk.execution.current import Execution
-from piper.sdk.execution.xcoms import ABSENT, length_of_result, pull_element
 
 if TYPE_CHECKING:
     from piper.sdk.operator import BaseOperator
@@ -39,7 +38,7 @@ def unmap(execution: Execution, operator: MappedOperator) -> tuple[BaseOperator,
         TypeError, ValueError: what it is mapped over has no such elements, or the operator refuses them.
     """
     arguments, pulled = _arguments(execution, operator.expand_input, execution.facts.map_index)
-    return operator.unmap(arguments), pulled
+    return operator.unmap(arguments).prepare_for_execution(), pulled
 
 
 def resolve_group_argument(argument: MappedArgument, context: Mapping[str, Any]) -> Any:

@@ -74,7 +74,7 @@ def run_task(operator: AbstractOperator, context: wire.TaskContext, channel: Cha
         if not outcome.pauses(event):
             _push_links(execution)
             _call_back(execution, event, error)
-        if execution.task.overwrite_rtif_after_execution:  # its fields get their values while it runs
+        if getattr(execution.task, "overwrite_rtif_after_execution", False):  # fields get values while it runs
             execution.rendered = rendered_fields(execution.task)
     return _report(execution, event, started)
 
@@ -85,11 +85,13 @@ def terminate() -> None:
     For the handler of SIGTERM, in the main thread.
 
     Raises:
-        AirflowTaskTerminated: in the task's code, whose `finally` clauses run. Nothing is raised if no task runs.
+        AirflowTaskTerminated: in the task's code, whose `finally` clauses run. Nothing is raised if no task runs, nor
+            a second time: the first must not be disturbed while it stops what the task started.
     """
     execution = current_execution()
-    if execution is None:
+    if execution is None or execution.told_to_end:
         return
+    execution.told_to_end = True
     _kill(execution)
     raise AirflowTaskTerminated("the task was told to end (SIGTERM)")
 
@@ -325,7 +327,9 @@ def _policy_verdict(execution: Execution, error: BaseException) -> Any:
 
 
 def _kill(execution: Execution) -> None:
-    """Let the operator stop what it has started elsewhere."""
+    """Let the operator stop what it has started elsewhere. One that is still mapped has not begun."""
+    if execution.task.is_mapped:
+        return
     try:
         execution.task.on_kill()
     except Exception as trouble:
