@@ -45,14 +45,21 @@ class AssetAccessControl:
     """Who may cause and who may use events of an asset.
 
     Arguments:
-        allow_producer_teams: teams whose events count; empty: all.
-        allow_consumer_teams: teams whose DAGs may be scheduled by it; empty: all.
+        producer_teams: teams whose events count; empty: all.
+        consumer_teams: teams whose DAGs may be scheduled by it; None: all.
         allow_global: whether DAGs without a team may.
     """
 
-    allow_producer_teams: list[str] = field(default_factory=list)
-    allow_consumer_teams: list[str] = field(default_factory=list)
+    producer_teams: list[str] = field(default_factory=list)
+    consumer_teams: list[str] | None = None
     allow_global: bool = True
+
+    def __post_init__(self) -> None:
+        for team in (*self.producer_teams, *(self.consumer_teams or ())):
+            if not isinstance(team, str) or not team or team.isspace():
+                raise ValueError(f"a team is named by a non-empty string, not {team!r}")
+        if not isinstance(self.allow_global, bool):
+            raise TypeError(f"allow_global must be a bool, not {self.allow_global!r}")
 
 
 class Asset(BaseAsset, os.PathLike[str]):

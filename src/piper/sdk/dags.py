@@ -31,7 +31,7 @@ from piper.sdk.group import TaskGroup
 from piper.sdk.params import DagParam, ParamsDict
 from piper.sdk.place import Place, place_of
 from piper.sdk.spelling import nearest, only_known
-from piper.sdk.timetables import Timetable, as_timetable
+from piper.sdk.timetables import AssetTriggeredTimetable, Timetable, as_timetable
 from piper.sdk.xcom_arg import NOTSET, PlainXComArg
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ class DAG:
             ) from error
 
     def _check_run_types(self, allowed: frozenset[RunType]) -> None:
-        if self.timetable.asset_condition is not None and not self.timetable.can_be_scheduled:
+        if isinstance(self.timetable, AssetTriggeredTimetable):
             needed, why = RunType.ASSET_TRIGGERED, "it is scheduled by assets"
         elif self.timetable.can_be_scheduled:
             needed, why = RunType.SCHEDULED, "it has a schedule"

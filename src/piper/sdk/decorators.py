@@ -79,7 +79,7 @@ class DecoratedOperator(BaseOperator):
     Arguments:
         python_callable: the function.
         op_args: its positional arguments; templated.
-        op_kwargs: its keyword arguments; templated.
+        op_kwargs: its keyword arguments; templated. Those not given come from `default_args`.
         kwargs_to_upstream: arguments for the other operator that this class takes away.
     """
 
@@ -97,8 +97,13 @@ class DecoratedOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         dag, group, defaults = self._making
-        op_kwargs = _with_default_arguments(python_callable, op_kwargs or {}, defaults)
-        call_of(python_callable).check(op_args or (), op_kwargs)
+        call = call_of(python_callable)
+        op_kwargs = dict(op_kwargs or {})
+        if defaults:
+            open_names = signature_of(python_callable).parameters.keys() - call.order[: len(op_args or ())]
+            op_kwargs = {**{name: defaults[name] for name in open_names & defaults.keys()}, **op_kwargs}
+            self.given["op_kwargs"] = op_kwargs
+        call.check(op_args or (), op_kwargs)
         self.python_callable = python_callable
         self.op_args = op_args or ()
         self.op_kwargs = op_kwargs
@@ -111,16 +116,6 @@ class DecoratedOperator(BaseOperator):
     def is_async(self) -> bool:
         """Whether the function is a coroutine function."""
         return inspect.iscoroutinefunction(inspect.unwrap(self.python_callable))
-
-
-def _with_default_arguments(
-    function: Callable[..., Any], op_kwargs: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> dict[str, Any]:
-    """`default_args` also give values to parameters of the function."""
-    if not defaults:
-        return dict(op_kwargs)
-    names = signature_of(function).parameters
-    return {**{name: value for name, value in defaults.items() if name in names}, **op_kwargs}
 
 
 class TaskDecorator(Generic[P, R]):

@@ -154,8 +154,9 @@ class OperatorPartial:
     def __init__(self, operator_class: type[BaseOperator], kwargs: dict[str, Any], place: Place | None) -> None:
         self.operator_class = operator_class
         self.kwargs = kwargs
-        self._place = place
-        self._expanded = False
+        self.place = place
+        self.expanded = False
+        scope.note_partial(self)
 
     def expand(self, **mapped: Any) -> MappedOperator:
         """One instance for each combination of elements.
@@ -183,14 +184,8 @@ class OperatorPartial:
         return self._expand(ListOfDicts(kwargs), strict=strict)
 
     def _expand(self, expand_input: ExpandInput, *, strict: bool) -> MappedOperator:
-        self._expanded = True
-        return MappedOperator(self.operator_class, self.kwargs, expand_input, strict=strict, place=self._place)
-
-    def __del__(self) -> None:
-        if not getattr(self, "_expanded", True):
-            import warnings  # only for a mistake
-
-            warnings.warn(f"Task {self.kwargs.get('task_id')!r} was never mapped!", stacklevel=1)
+        self.expanded = True
+        return MappedOperator(self.operator_class, self.kwargs, expand_input, strict=strict, place=self.place)
 
     def __rshift__(self, other: Any) -> NoReturn:
         raise TypeError(f"{self!r} is no task yet: call .expand(…) on it")
@@ -261,7 +256,7 @@ class MappedOperator(AbstractOperator):
             dag.add_task(self, group)
             self._set_upstream_of_results()
         if scope.setup_scopes:
-            scope.setup_scopes[-1].tasks.append(self)
+            scope.note_task(self)
 
     def _share(self, given: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that all instances share; the common ones among them become fields of this task."""

@@ -629,7 +629,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         if dag is not None:
             dag.add_task(self, group)
         if scope.setup_scopes:
-            scope.setup_scopes[-1].tasks.append(self)
+            scope.note_task(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

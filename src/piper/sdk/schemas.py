@@ -214,6 +214,8 @@ def _evaluated(annotations: Mapping[str, Any], names: Mapping[str, Any]) -> dict
     """Annotations as objects. Names that only type checkers see (`if TYPE_CHECKING:`) count as Any."""
     evaluated: dict[str, Any] = {}
     for name, annotation in annotations.items():
+        if isinstance(annotation, typing.ForwardRef):
+            annotation = annotation.__forward_arg__
         if isinstance(annotation, str):
             try:
                 annotation = eval(annotation, {}, _Names(names))  # noqa: S307 - what typing.get_type_hints does
