@@ -10,10 +10,10 @@ from piper.model.errors import InvalidName
 from piper.model.ids import check_group_id
 from piper.model.states import TriggerRule
 from piper.sdk import scope
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.documents import document
 from piper.sdk.exceptions import DuplicateTaskIdFound, NodeNotFound, TaskAlreadyInTaskGroup
 from piper.sdk.node import DependencyMixin, each
-from piper.sdk.operator import AbstractOperator
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG

@@ -24,6 +24,7 @@ from piper.model.spec import (
     SourceLocation,
     WorkflowSpec,
 )
+from piper.sdk.built_in_timetables import AssetOrTimeSchedule
 from piper.sdk.custom_timetables import tabulate
 from piper.sdk.data import NotData, to_data
 from piper.sdk.group import MappedTaskGroup, TaskGroup
@@ -31,21 +32,15 @@ from piper.sdk.params import Param
 from piper.sdk.place import line_of
 from piper.sdk.schemas import OperatorSchema, schema_of
 from piper.sdk.spelling import did_you_mean
-from piper.sdk.task_specs import Surroundings, class_of, doc_of, task_spec
-from piper.sdk.timetables import (
-    AssetOrTimeSchedule,
-    BuiltInTimetable,
-    TimeRestriction,
-    Timetable,
-    is_custom,
-    zone_name,
-)
+from piper.sdk.task_fields import Surroundings, doc_of
+from piper.sdk.task_specs import class_of, task_spec
+from piper.sdk.timetables import BuiltInTimetable, TimeRestriction, Timetable, is_custom, zone_name
 from piper.sdk.weights import priorities
 from piper.sdk.xcom_arg import NOTSET
 
 if TYPE_CHECKING:
+    from piper.sdk.abstract_operator import AbstractOperator
     from piper.sdk.dags import DAG
-    from piper.sdk.operator import AbstractOperator
 
 
 def spec_of(dag: DAG, *, file: str, now: datetime | None = None) -> WorkflowSpec:
