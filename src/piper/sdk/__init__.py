@@ -4,23 +4,25 @@ A file of workflows is ordinary Python. What it makes (`DAG`s of operators, join
 in two kinds of process: the serializer's child, which turns it into data (`specs.spec_of`), and the
 worker's, which runs one task of it (`execution`). Names and behaviour are those of Airflow 3.3.2's
 `airflow.sdk`; what Piper adds are keyword arguments beside Airflow's (`isolation`, `memory_limit`,
-`outputs`, `metrics`; `freshness`, `compute_mode`, `compute_centres`).
+`outputs`, `metrics`; `freshness`, `compute_mode`, `compute_centres`) and the functions `log_…`.
 
 How it is put together:
 
-    node, edges          what arrows can join; labels, chain
-    operator, arguments  tasks; the arguments that all operators take
-    group, dags          what tasks belong to
-    xcom_arg, mapping    results that do not exist yet; one task, many instances
-    decorators           @task and its kin
-    timetables, assets, params, callbacks, retry_policy, weights, deadlines
-                         when it runs, on what data, with which values, and what else is called
-    specs, task_specs    all of that as data, checked; schemas describes operators, hydrate goes back
-    loader               from a file to its DAGs
-    execution            what happens inside a running task
+    node, edges              what arrows can join; labels, chain
+    operator, abstract_operator, arguments
+                             tasks; what all operators take and can do
+    group, dags, setup_teardown
+                             what tasks belong to
+    xcom_arg, mapping        results that do not exist yet; one task, many instances
+    decorators, *_decorator  functions that become tasks, groups, DAGs, assets
+    timetables, schedules, assets, params, callbacks, retry_policy, weights, deadlines
+                             when it runs, on what data, with which values, and what else is called
+    specs, task_specs        all of that as data, checked; schemas describes operators, hydrate goes back
+    loader, scope, place     from a file to its DAGs, and where in it each was written
+    execution                what happens inside a running task
 
 Invariants. What is wrong in a file is said where it is written, by file and line, with the nearest right
-name. A default is never stored, so a spec holds what the author wrote and no more. Importing this
+name. What is not given is not stored, so a spec holds what the author wrote and no more. Importing this
 package costs next to nothing: every name is looked up when it is first used, since each file's zygote is
 forked for every task and its memory is what a fork costs.
 """
@@ -73,6 +75,11 @@ _HOMES = {
     "get_parsing_context": "piper.sdk.loader:get_parsing_context",
     "Label": "piper.sdk.edges:Label",
     "literal": "piper.sdk.template:literal",
+    "log_input": "piper.sdk.execution.tracking:log_input",
+    "log_metric": "piper.sdk.execution.tracking:log_metric",
+    "log_metrics": "piper.sdk.execution.tracking:log_metrics",
+    "log_output": "piper.sdk.execution.tracking:log_output",
+    "log_parameter": "piper.sdk.execution.tracking:log_parameter",
     "macros": "piper.sdk.execution:macros",
     "Metadata": "piper.sdk.assets:Metadata",
     "MultipleCronTriggerTimetable": "piper.sdk.built_in_timetables:MultipleCronTriggerTimetable",

@@ -28,6 +28,7 @@ from piper.sdk.execution import macros
 from piper.sdk.execution.context import Context
 from piper.sdk.execution.current import get_current_context
 from piper.sdk.execution.instance import RuntimeTaskInstance as TaskInstance
+from piper.sdk.execution.tracking import log_input, log_metric, log_metrics, log_output, log_parameter
 from piper.sdk.group import TaskGroup
 from piper.sdk.group_decorator import task_group
 from piper.sdk.hook import BaseHook
@@ -108,6 +109,11 @@ __all__ = [
     "get_current_context",
     "get_parsing_context",
     "literal",
+    "log_input",
+    "log_metric",
+    "log_metrics",
+    "log_output",
+    "log_parameter",
     "macros",
     "result",
     "setup",

@@ -111,6 +111,7 @@ class DAG:
         self.default_args: dict[str, Any] = {}
         self.task_dict: dict[str, AbstractOperator] = {}
         self.used_ids: set[str] = set()
+        self._suffixes: dict[str, int] = {}
         self.edge_info: dict[str, dict[str, dict[str, Any]]] = {}
         self.timezone: tzinfo = UTC
         self.tags: set[str] = set()
@@ -330,7 +331,7 @@ class DAG:
         if self.fail_fast:
             FailFastDagInvalidTriggerRule.check(fail_fast=True, trigger_rule=task.trigger_rule)
         self.task_dict[task_id] = task
-        self.used_ids.add(task_id)
+        self.claim_id(task_id)
         task._dag = self
         if group is not None:
             group.add(task)
@@ -339,6 +340,20 @@ class DAG:
         """Take tasks in."""
         for task in tasks:
             self.add_task(task)
+
+    def claim_id(self, full_id: str) -> None:
+        """Note that a task or group has this id."""
+        self.used_ids.add(full_id)
+        base, separator, number = full_id.rpartition("__")
+        if separator and number.isdecimal():
+            self._suffixes[base] = max(self._suffixes.get(base, 0), int(number))
+
+    def next_free_id(self, name: str, group: TaskGroup) -> str:
+        """`name__1`, or the suffix after the highest that is in use, for a task or group in `group`."""
+        base, separator, number = name.rpartition("__")
+        if not (separator and number.isdecimal()):
+            base = name
+        return f"{base}__{self._suffixes.get(group.child_id(base), 0) + 1}"
 
     def set_dependency(self, upstream_task_id: str, downstream_task_id: str) -> None:
         """Let one of its tasks wait for another."""

@@ -22,7 +22,7 @@ from piper.sdk.arguments import CONVERTERS, uniform
 from piper.sdk.dag_decorator import dag
 from piper.sdk.exceptions import AirflowException, AirflowSkipException
 from piper.sdk.functions import call_of, check_names, has_multiple_outputs
-from piper.sdk.group import TaskGroup, next_free_id
+from piper.sdk.group import TaskGroup
 from piper.sdk.group_decorator import TaskGroupFactory, task_group
 from piper.sdk.mapping import (
     DecoratedMappedOperator,
@@ -71,7 +71,7 @@ def get_unique_task_id(task_id: str, dag: Any = None, task_group: TaskGroup | No
     group = task_group or scope.current_group(dag)
     if group.child_id(task_id) not in dag.used_ids:
         return task_id
-    return next_free_id(task_id, group.child_id, dag.used_ids)
+    return str(dag.next_free_id(task_id, group))
 
 
 class DecoratedOperator(BaseOperator):

@@ -92,11 +92,9 @@ def _in_order(dag: DAG) -> list[AbstractOperator]:
             raise InvalidSpec(
                 f"task {task.task_id!r} waits for {hint}, which is not in {dag.dag_id!r}", line=line_of(task._place)
             )
+    written = {task_id: position for position, task_id in enumerate(dag.task_dict)}
     upstream = {
-        task_id: sorted(task.upstream_task_ids, key=list(dag.task_dict).index)
-        if len(task.upstream_task_ids) > 1
-        else task.upstream_task_ids
-        for task_id, task in dag.task_dict.items()
+        task_id: sorted(task.upstream_task_ids, key=written.__getitem__) for task_id, task in dag.task_dict.items()
     }
     return [dag.task_dict[task_id] for task_id in topological_order(upstream)]
 
