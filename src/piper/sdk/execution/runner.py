@@ -32,10 +32,11 @@ from piper.sdk.exceptions import (
 from piper.sdk.execution import outcome, serde, xcoms
 from piper.sdk.execution.callbacks import call, notify_by_email, run_callbacks, settle
 from piper.sdk.execution.channel import Channel
-from piper.sdk.execution.context import as_datetime
+from piper.sdk.execution.context import Context, as_datetime
 from piper.sdk.execution.current import Execution, current_execution, executing
 from piper.sdk.execution.environment import variables_of
 from piper.sdk.execution.failure import describe
+from piper.sdk.execution.instance import RuntimeTaskInstance
 from piper.sdk.execution.masking import begin_masking, redact
 from piper.sdk.execution.needs import needs_of
 from piper.sdk.execution.rendered import rendered_fields
@@ -63,7 +64,7 @@ def run_task(operator: AbstractOperator, context: wire.TaskContext, channel: Cha
     Raises:
         KeyboardInterrupt: the process is to end. Whatever else user code raises is part of the report.
     """
-    execution = Execution(operator, context, channel)
+    execution = begin(operator, context, channel)
     started = datetime.now(UTC)
     with executing(execution):
         variables = variables_of(execution)
@@ -74,6 +75,14 @@ def run_task(operator: AbstractOperator, context: wire.TaskContext, channel: Cha
             for name in variables:
                 os.environ.pop(name, None)
     return _report(execution, event, started)
+
+
+def begin(operator: Any, facts: wire.TaskContext, channel: Channel) -> Execution:
+    """An execution with its context. Arguments: as of `run_task`."""
+    execution = Execution(operator, facts, channel)
+    execution.context = Context(execution)
+    execution.ti = RuntimeTaskInstance(execution)
+    return execution
 
 
 def terminate() -> None:
@@ -99,9 +108,9 @@ def preload(operators: Iterable[AbstractOperator]) -> None:
     Arguments:
         operators: all tasks of one file.
     """
-    from piper.sdk.execution import context, dag_run, instance, mapping
+    from piper.sdk.execution import mapping
 
-    del context, dag_run, instance, mapping  # the import was the point
+    del mapping  # the import was the point
     dags: dict[int, Any] = {}
     templates = dates = False
     for operator in operators:
@@ -248,7 +257,7 @@ def _succeed(execution: Execution, result: Any) -> Succeeded:
 
 def _succeeded(execution: Execution, length: int | None = None) -> Succeeded:
     assets: tuple[AssetEventOut, ...] = ()
-    if execution.task.outlets or "outlet_events" in vars(execution):
+    if execution.task.outlets or execution.outlet_events is not None:
         from piper.sdk.execution.asset_events import events_of  # few tasks have outlets
 
         assets = events_of(execution)
