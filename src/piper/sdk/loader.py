@@ -98,12 +98,12 @@ def load_file(root: Path, file: str, *, dag_id: str | None = None, task_id: str 
         except (Exception, SystemExit) as error:
             _raise_located(error, root, file)
         finally:
-            imported = _imported_from(root, set(sys.modules) - before)
+            imported = _imported_from(root, set(sys.modules) - before - {module_name(file)})
             _modules_of[str(root)] = set(imported)
     return LoadedFile(
         dags=_collect(module, loading, file),
-        warnings=[_warning_text(one, root) for one in caught],
-        imported=sorted({os.path.relpath(name, root) for name in imported.values()} - {file}),
+        warnings=[*(_warning_text(one, root) for one in caught), *_never_mapped(loading, file)],
+        imported=sorted(os.path.relpath(name, root) for name in imported.values()),
     )
 
 
@@ -168,6 +168,15 @@ def _collect(module: ModuleType, loading: scope.Loading, file: str) -> dict[str,
                 line=line_of(dag._place) or None,
             )
     return dags
+
+
+def _never_mapped(loading: scope.Loading, file: str) -> list[str]:
+    return [
+        f"{file}:{line_of(partial.place)}: UserWarning: task {partial.kwargs['task_id']!r} was never mapped: "
+        "call .expand(…) on what .partial(…) gives"
+        for partial in loading.partials
+        if not partial.expanded
+    ]
 
 
 # --- what went wrong ----------------------------------------------------------------------------

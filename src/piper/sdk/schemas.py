@@ -23,8 +23,9 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from piper.model.spec import Json
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, OperatorArguments
-from piper.sdk.operator import AbstractOperator, BaseOperator
+from piper.sdk.operator import BaseOperator
 from piper.sdk.signatures import constructor_arguments
 
 
@@ -214,6 +215,8 @@ def _evaluated(annotations: Mapping[str, Any], names: Mapping[str, Any]) -> dict
     """Annotations as objects. Names that only type checkers see (`if TYPE_CHECKING:`) count as Any."""
     evaluated: dict[str, Any] = {}
     for name, annotation in annotations.items():
+        if isinstance(annotation, typing.ForwardRef):
+            annotation = annotation.__forward_arg__
         if isinstance(annotation, str):
             try:
                 annotation = eval(annotation, {}, _Names(names))  # noqa: S307 - what typing.get_type_hints does
