@@ -179,7 +179,7 @@ class Nursery:
 
     def zygote_for(self, code: CodeRef, now: float) -> Zygote:
         """The zygote that can fork children for this file, started now if there is none."""
-        if code in self._unfit:
+        if code in self._unfit or not code.file:
             code = NO_CODE
         zygote = self._zygotes.get(code)
         if zygote is None:
