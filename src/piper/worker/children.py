@@ -31,6 +31,7 @@ class Child:
         "_log",
         "_poller",
         "_socket",
+        "ended",
         "execution",
         "executions",
         "killed_at",
@@ -50,6 +51,8 @@ class Child:
         self.masker = Masker()
         self.killed_at: float | None = None
         """Monotonic second at which SIGKILL was asked for."""
+        self.ended = False
+        """Its process is gone."""
         self.stuck = False
         """That it does not end has been said."""
         self.link: Link | None = None

@@ -106,7 +106,9 @@ class Execution:
         self.kill_at: float | None = None
         """Monotonic second at which SIGTERM is followed by SIGKILL."""
         self.memory_limit = 0
-        self.memory_due = 0.0
+        """Bytes."""
+        self.memory_due: float | None = None
+        """Monotonic second at which its memory is measured next."""
 
     @property
     def identity(self) -> Identity:
@@ -171,6 +173,7 @@ def masked(report: Report, masker: Masker) -> Report:
         parameters=masker.mask_json(report.parameters),
         metrics=masker.mask_json(report.metrics),
         rendered=masker.mask_json(report.rendered),
+        label=masker.mask_text(report.label),
     )
 
 
