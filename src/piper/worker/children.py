@@ -34,6 +34,7 @@ class Child:
         "ended",
         "execution",
         "executions",
+        "first_weight",
         "killed_at",
         "link",
         "masker",
@@ -51,6 +52,8 @@ class Child:
         self.masker = Masker()
         self.killed_at: float | None = None
         """Monotonic second at which SIGKILL was asked for."""
+        self.first_weight = 0
+        """Resident bytes after its first execution, if it is warm."""
         self.ended = False
         """Its process is gone."""
         self.stuck = False

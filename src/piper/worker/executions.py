@@ -117,8 +117,10 @@ class Execution:
 
     @property
     def warm(self) -> bool:
-        """Whether its child goes on after it."""
-        return self.dispatch.isolation is Isolation.WARM
+        """Whether its child goes on after it. Not one that must load the file itself: it would meet others' files."""
+        if self.dispatch.isolation is not Isolation.WARM:
+            return False
+        return self.zygote is None or self.zygote.code.file == self.dispatch.code.file
 
 
 def report_of_end(execution: Execution, exit_code: int | None, signal: int | None) -> Report:

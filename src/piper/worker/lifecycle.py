@@ -27,6 +27,7 @@ from piper.worker.children import Child
 from piper.worker.contact import Contact
 from piper.worker.executions import Execution, Stage, completed, decode_grant, masked, report_of_end
 from piper.worker.poller import Link
+from piper.worker.processes import resident_bytes
 from piper.worker.register import Register, Row
 from piper.worker.settings import WorkerSettings, three_quarters_of_memory
 from piper.worker.zygotes import NO_CODE, Nursery, Zygote
@@ -35,7 +36,10 @@ LOST_CONTACT = "its worker could not reach the server"
 LEFT_BEHIND = "its worker was killed and has been started again"
 
 WARM_EXECUTIONS = 1000
-"""After so many a warm child is replaced: what tasks leak does not grow for ever."""
+WARM_GROWTH = 256 << 20
+"""After so many executions, or when it has grown by so many bytes, a warm child is replaced: tasks leak."""
+
+_WEIGHED_EVERY = 50
 
 
 class Lifecycle:
@@ -223,7 +227,7 @@ class Lifecycle:
         zygote = child.zygote
         if zygote.gone or child.ended:
             return
-        if before.kill_at is not None or before.unwanted or child.executions >= WARM_EXECUTIONS:
+        if before.kill_at is not None or before.unwanted or is_worn(child):
             child.close()
             return
         for execution in zygote.granted:
@@ -359,3 +363,13 @@ class Lifecycle:
             log.note(error)
         log.close()
         execution.log = None
+
+
+def is_worn(child: Child) -> bool:
+    """Whether a warm child has done enough."""
+    if child.executions % _WEIGHED_EVERY == 1:
+        weight = resident_bytes([child.pid])
+        child.first_weight = child.first_weight or weight
+        if weight > child.first_weight + WARM_GROWTH:
+            return True
+    return child.executions >= WARM_EXECUTIONS
