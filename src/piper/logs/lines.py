@@ -61,6 +61,11 @@ def parse_line(line: bytes) -> LogLine:
     return LogLine(time, kind, "", text)
 
 
+def parse_lines(data: bytes) -> list[LogLine]:
+    """The lines of a chunk. Only a newline ends a line: a carriage return is one of its characters."""
+    return [parse_line(line) for line in data.removesuffix(b"\n").split(b"\n")] if data else []
+
+
 def stamp_of(moment: datetime) -> bytes:
     """The time as it stands in a line; `moment` is aware and in UTC."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()

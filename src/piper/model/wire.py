@@ -219,6 +219,10 @@ class Mask(Struct, frozen=True, tag="mask"):
     values: tuple[str, ...]
 
 
+class Entered(Struct, frozen=True, tag="entered"):
+    """The file is loaded and the task begins: its `execution_timeout` counts from now. For the supervisor alone."""
+
+
 class PushXCom(Struct, frozen=True, tag="push_xcom"):
     """Store a value now, while the task goes on."""
 
@@ -363,6 +367,7 @@ Request = (
     | GetXComs
     | PushXCom
     | Mask
+    | Entered
     | GetVariable
     | SetVariable
     | DeleteVariable
@@ -376,7 +381,7 @@ Request = (
     | GetInstanceStates
     | GetAssetEvents
 )
-"""Everything that may be asked in the name of one execution: all but `Mask` of the Task API."""
+"""Everything that may be said in the name of one execution: all but `Mask` and `Entered` to the Task API."""
 
 
 class Call(Struct, frozen=True, array_like=True):

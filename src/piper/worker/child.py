@@ -24,7 +24,7 @@ from msgspec import structs
 from piper.model.events import Failed
 from piper.model.frames import FrameTooLong
 from piper.model.spec import Isolation
-from piper.model.wire import Report, TaskContext
+from piper.model.wire import Entered, Report, TaskContext
 from piper.sdk.execution import runner
 from piper.worker import processes
 from piper.worker.channel import SocketChannel, SupervisorGone
@@ -70,6 +70,8 @@ def _run(context: TaskContext, code: Code, channel: SocketChannel) -> Report:
         sys.excepthook(type(error), error, error.__traceback__)
         report = Report(Failed(context.identity, error_of_loading(error)), pid=os.getpid())
     else:
+        if context.task.execution_timeout is not None:
+            channel.tell(Entered())
         report = runner.run_task(operator, context, channel)
     _flush()
     return report

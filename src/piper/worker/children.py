@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from piper.logs import Masker
 from piper.worker.executions import Execution
-from piper.worker.poller import Link, Poller
+from piper.worker.poller import PAUSE_SECONDS, Link, Poller
 
 if TYPE_CHECKING:
     from piper.worker.zygotes import Zygote
 
 _LOG_BYTES = 64 << 10
 _CHATTY_PIPE = 1 << 20
+_OFTEN_SECONDS = 2 * PAUSE_SECONDS
+_SMALL_BYTES = 4 << 10
 
 
 class Child:
@@ -24,11 +27,14 @@ class Child:
 
     __slots__ = (
         "_chatty",
+        "_last_read",
         "_log",
         "_poller",
         "_socket",
+        "ended",
         "execution",
         "executions",
+        "first_weight",
         "killed_at",
         "link",
         "masker",
@@ -46,6 +52,10 @@ class Child:
         self.masker = Masker()
         self.killed_at: float | None = None
         """Monotonic second at which SIGKILL was asked for."""
+        self.first_weight = 0
+        """Resident bytes after its first execution, if it is warm."""
+        self.ended = False
+        """Its process is gone."""
         self.stuck = False
         """That it does not end has been said."""
         self.link: Link | None = None
@@ -53,6 +63,7 @@ class Child:
         self._log = log
         self._poller = poller
         self._chatty = False
+        self._last_read = 0.0
 
     def watch(self, received: Callable[[list[bytes]], None], closed: Callable[[str], None]) -> Link:
         """Begin to listen to it."""
@@ -79,6 +90,20 @@ class Child:
             self._poller.close(self._log)
             self._log = -1
 
+    def _be_patient(self, size: int) -> None:
+        """Leave a task that writes much, or again and again, alone for a moment: to be read from slows it.
+
+        It then has a larger pipe to write to meanwhile.
+        """
+        now = time.monotonic()
+        often, self._last_read = now - self._last_read < _OFTEN_SECONDS, now
+        if not self._chatty and (often or size == _LOG_BYTES):
+            self._chatty = True
+            with suppress(OSError):  # it is beyond what this user may have in pipes
+                fcntl.fcntl(self._log, fcntl.F_SETPIPE_SZ, _CHATTY_PIPE)
+        if often and size < _SMALL_BYTES:
+            self._poller.pause(self._log)
+
     def _read_log(self, events: int) -> bool:
         """Read once. False if there is nothing more for now, or at all."""
         try:
@@ -88,11 +113,7 @@ class Child:
         if not data:
             self._close_log()
             return False
-        if len(data) == _LOG_BYTES and not self._chatty:
-            # A larger pipe lets it go on writing while the supervisor is busy elsewhere.
-            self._chatty = True
-            with suppress(OSError):  # it is beyond what this user may have in pipes
-                fcntl.fcntl(self._log, fcntl.F_SETPIPE_SZ, _CHATTY_PIPE)
+        self._be_patient(len(data))
         if self.execution is not None and self.execution.log is not None:
             self.execution.log.write(data)
         return True

@@ -106,7 +106,9 @@ class Execution:
         self.kill_at: float | None = None
         """Monotonic second at which SIGTERM is followed by SIGKILL."""
         self.memory_limit = 0
-        self.memory_due = 0.0
+        """Bytes."""
+        self.memory_due: float | None = None
+        """Monotonic second at which its memory is measured next."""
 
     @property
     def identity(self) -> Identity:
@@ -115,8 +117,10 @@ class Execution:
 
     @property
     def warm(self) -> bool:
-        """Whether its child goes on after it."""
-        return self.dispatch.isolation is Isolation.WARM
+        """Whether its child goes on after it. Not one that must load the file itself: it would meet others' files."""
+        if self.dispatch.isolation is not Isolation.WARM:
+            return False
+        return self.zygote is None or self.zygote.code.file == self.dispatch.code.file
 
 
 def report_of_end(execution: Execution, exit_code: int | None, signal: int | None) -> Report:
@@ -171,6 +175,7 @@ def masked(report: Report, masker: Masker) -> Report:
         parameters=masker.mask_json(report.parameters),
         metrics=masker.mask_json(report.metrics),
         rendered=masker.mask_json(report.rendered),
+        label=masker.mask_text(report.label),
     )
 
 

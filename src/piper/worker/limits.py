@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from piper.worker import processes
 
-LATE_SECONDS = 1.0
+LATE_SECONDS = 1.5
 """How long after its execution_timeout a child that has not ended itself is killed: I14 allows 2 s in all."""
 
 PROCESSES = 2000
 """Processes that one execution may have at a time; a fork bomb has more."""
 
-MEMORY_FIRST_SECONDS = 0.1
+FIRST_LOOK_SECONDS = 0.1
 FILL_BYTES_PER_SECOND = 4 << 30
 _SOONEST, _LATEST = 0.05, 2.0
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import select
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
 from piper.model.frames import FrameBuffer, FrameTooLong, framed
+
+PAUSE_SECONDS = 0.01
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
@@ -25,6 +29,7 @@ class Poller:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], object]] = {}
+        self._paused: deque[tuple[float, int, Callable[[int], object]]] = deque()
 
     def add(self, descriptor: int, handler: Callable[[int], object]) -> None:
         """Call `handler(events)` whenever the descriptor can be read, or is closed at the other end."""
@@ -43,9 +48,24 @@ class Poller:
                 self._epoll.unregister(descriptor)
         os.close(descriptor)
 
+    def pause(self, descriptor: int) -> None:
+        """Do not look at the descriptor for PAUSE_SECONDS, whatever there is to read."""
+        self._epoll.modify(descriptor, 0)
+        self._paused.append((time.monotonic() + PAUSE_SECONDS, descriptor, self._handlers[descriptor]))
+
     def wait(self, seconds: float) -> list[tuple[int, int]]:
         """Wait at most so long for something to be ready."""
-        return self._epoll.poll(seconds)
+        if self._paused:
+            seconds = min(seconds, max(0.0, self._paused[0][0] - time.monotonic()))
+        ready = self._epoll.poll(seconds)
+        if self._paused:
+            now = time.monotonic()
+            while self._paused and self._paused[0][0] <= now:
+                _, descriptor, handler = self._paused.popleft()
+                if self._handlers.get(descriptor) == handler:  # else it has been closed
+                    self._epoll.modify(descriptor, READ)
+                    ready.append((descriptor, READ))
+        return ready
 
     def handle(self, ready: list[tuple[int, int]]) -> None:
         """Call the handlers of what `wait` has found."""

@@ -179,7 +179,7 @@ class Nursery:
 
     def zygote_for(self, code: CodeRef, now: float) -> Zygote:
         """The zygote that can fork children for this file, started now if there is none."""
-        if code in self._unfit:
+        if code in self._unfit or not code.file:
             code = NO_CODE
         zygote = self._zygotes.get(code)
         if zygote is None:
@@ -297,11 +297,18 @@ class Nursery:
             else:
                 self._orphans[child.pid] = child
         code = os.waitstatus_to_exitcode(status)
-        why = why_it_ended(None, -code) if code < 0 else f"exited with code {code}"
+        why = f"was {why_it_ended(None, -code)}" if code < 0 else f"exited with code {code}"
         if not zygote.ready and zygote.waiting:
-            self._listener.zygote_failed(zygote, f"the process that loads {zygote.code.file} was {why}")
+            self._listener.zygote_failed(zygote, f"the process that loads {zygote.code.file} {why}")
         elif zygote.busy:
-            self._listener.zygote_lost(zygote, f"the parent of its process was {why}")
+            self._listener.zygote_lost(zygote, f"the parent of its process {why}")
+
+    def close(self) -> None:
+        """End every zygote, and tell nobody."""
+        for zygote in self:
+            zygote.busy = 0
+            zygote.waiting.clear()
+            self.bury(zygote)
 
     def _start(self, code: CodeRef, now: float) -> Zygote:
         """Execute a fresh interpreter. It is not forked from here: it shall hold nothing of this process."""

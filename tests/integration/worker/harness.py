@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from piper.logs import LogStore, parse_line
+from piper.logs import LogStore, parse_lines
 from piper.model.frames import FrameBuffer, framed
 from piper.model.run import Identity
 from piper.model.spec import Isolation, TaskSpec
@@ -154,7 +154,7 @@ class Worker:
         data = b""
         for chunk in LogStore(self.settings.logs).follow(_log(identity)):
             if not chunk.data:
-                return [parse_line(line).text for line in data.splitlines()]
+                return [line.text for line in parse_lines(data)]
             data += chunk.data
         raise AssertionError
 

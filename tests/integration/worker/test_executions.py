@@ -407,6 +407,7 @@ def test_a_task_has_a_session_a_folder_and_no_secrets_of_its_workers(tmp_path: P
 # --- warm ---------------------------------------------------------------------------------------
 
 WARM = """
+hoard = []
 with DAG("flow"):
     @task
     def pid():
@@ -435,7 +436,10 @@ with DAG("flow"):
     def lingers():
         note("pid")
         time.sleep(600)
-    for each in (pid, spoils, looks, crashes, lingers):
+    @task
+    def leaks():
+        hoard.append(bytearray(b"x" * (6 << 20)))
+    for each in (pid, spoils, looks, crashes, lingers, leaks):
         each()
 """
 
@@ -480,6 +484,20 @@ def test_a_process_whose_warm_task_was_cancelled_is_not_used_again(tmp_path: Pat
         report = one.run("pid", Isolation.WARM)
         assert report.pid != pid
         one.until(lambda: not lives(pid), 2)
+
+
+def test_a_warm_process_that_grows_is_replaced(tmp_path: Path) -> None:
+    with worker(tmp_path, source(tmp_path, WARM), slots=1) as one:
+        identities = [one.dispatch("leaks", Isolation.WARM) for _ in range(60)]
+        pids = [one.report_of(identity).pid for identity in identities]
+        assert len(set(pids[:51])) == 1
+        assert pids[51] != pids[50]
+
+
+def test_warm_tasks_of_a_file_that_must_not_be_forked_do_not_share_a_process(tmp_path: Path) -> None:
+    threaded = WARM + "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    with worker(tmp_path, source(tmp_path, threaded), slots=1) as one:
+        assert len({one.run("pid", Isolation.WARM).pid for _ in range(3)}) == 3
 
 
 def test_skips_and_failures_are_events_of_the_task_not_of_the_worker(tmp_path: Path) -> None:
@@ -548,17 +566,6 @@ with DAG("flow"):
     with worker(tmp_path) as three:
         three.until(lambda: three.beats)
         assert identity not in three.beats[-1].held
-
-
-def test_a_second_worker_of_the_same_name_and_home_is_refused(tmp_path: Path) -> None:
-    with worker(tmp_path, source(tmp_path, ENDS)) as one:
-        one.run("succeeds")
-        from piper.model.errors import InvalidSetting
-        from piper.worker import register
-
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(InvalidSetting, match="another worker"):
-            patch.setattr(register, "LOCK_SECONDS", 0.1)
-            register.Register(str(tmp_path / "run" / "worker.register"))
 
 
 def test_without_contact_to_the_server_a_worker_ends_what_it_runs(tmp_path: Path) -> None:
