@@ -445,18 +445,19 @@ def save(desk: Desk, trees: Iterable[Tree], at: datetime) -> None:
 
 def test_snapshots_that_something_uses_or_that_are_young_are_kept(desk: Desk) -> None:
     old = NOW - timedelta(days=60)
-    used_by_run, used_by_workflow, free, current = tree("s-run"), tree("s-workflow"), tree("s-free"), tree("s-current")
-    save(desk, (used_by_run, used_by_workflow, free, current), old)
+    names = ("s-run", "s-workflow", "s-ran", "s-never", "s-current")
+    save(desk, map(tree, names), old)
     one = checked("w")
-    desk.publish(loaded("a.py", one), tree=used_by_workflow)
+    desk.publish(loaded("a.py", one), tree=tree("s-workflow"))
     desk.make_run("w", one, state=RunState.RUNNING, snapshot="s-run")
-    desk.make_run("w", checked("w", description="x"), state=RunState.SUCCESS, snapshot="s-free")
+    desk.make_run("w", checked("w", description="x"), state=RunState.SUCCESS, snapshot="s-ran")
     with desk.database.write() as connection:
-        assert unused_snapshots(connection, old) == set()
-        assert unused_snapshots(connection, NOW) == {"s-free"}
-        delete_snapshots(connection, {"s-free"})
+        assert unused_snapshots(connection, old, old) == set()
+        assert unused_snapshots(connection, old, NOW) == {"s-never"}
+        assert unused_snapshots(connection, NOW, old) == {"s-never", "s-ran"}
+        delete_snapshots(connection, {"s-never", "s-ran"})
         assert set(all_manifests(connection)) == {"s-run", "s-workflow", "s-current"}
-        assert all_manifests(connection)["s-run"] == used_by_run.manifest
+        assert all_manifests(connection)["s-run"] == tree("s-run").manifest
 
 
 def test_specs_that_nothing_refers_to_are_garbage(desk: Desk) -> None:

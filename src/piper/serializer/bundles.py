@@ -26,6 +26,8 @@ LEFT_OUT = ".piperignore"
 NOT_LOADED = ".airflowignore"
 FOLDER = "folder"
 
+MOST_CODE = 16 << 20
+"""Bytes of a Python file that are looked at to see whether it defines workflows."""
 SETTLED_NS = 100_000_000
 """A file changed less than this before it was read is read again: its clock is too coarse to show a second change."""
 
@@ -74,8 +76,8 @@ class Scan:
 
 
 StatKey = tuple[int, int, int, int, int]
-Keep = Callable[[bytes], str]
-"""Store a content if it is new; returns its hash."""
+Keep = Callable[[BinaryIO], tuple[str, int]]
+"""Store what can be read from an open file, if it is new; returns its hash and its length."""
 Rules = tuple[tuple[str, pathspec.GitIgnoreSpec], ...]
 """(directory prefix, patterns) from the root down to here."""
 
@@ -266,12 +268,14 @@ class FolderScanner:
             if not self._within(_true_path(file)) or not stat.S_ISREG(before.st_mode):
                 raise PermissionError(0, "it leads out of the bundle")
             started = time.time_ns()
-            content = file.read(self._limits.bytes + 1)
+            name, size = self._keep(file)
+            file.seek(0)
+            defines = path.endswith(".py") and might_define_workflows(file.read(MOST_CODE))
             after = os.fstat(file.fileno())
         key = _stat_key(after)
         settled = key == _stat_key(before) and abs(started - max(after.st_mtime_ns, after.st_ctime_ns)) > SETTLED_NS
-        entry = FileEntry(self._keep(content), len(content), bool(after.st_mode & stat.S_IXUSR))
-        return _Known(key if settled else None, entry, path.endswith(".py") and might_define_workflows(content))
+        entry = FileEntry(name, size, bool(after.st_mode & stat.S_IXUSR))
+        return _Known(key if settled else None, entry, defines)
 
 
 def might_define_workflows(content: bytes) -> bool:

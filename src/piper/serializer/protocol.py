@@ -51,6 +51,8 @@ class Setup(Struct, frozen=True, tag="setup"):
     limits: Limits
     hidden: tuple[str, ...]
     """Absolute true paths beneath which nothing may be read: PIPER_HOME."""
+    python_path: tuple[str, ...]
+    """Where modules are looked for besides: the PYTHONPATH of the supervisor, as tasks have it too."""
     homes: str
     """A folder for the temporary homes of loads; the supervisor removes it."""
 

@@ -52,7 +52,7 @@ from piper.store.workflows import (
     update_workflows,
 )
 
-CHUNK = 250
+CHUNK = 100
 """Workflows per transaction: others wait for the writer of SQLite while it lasts."""
 
 

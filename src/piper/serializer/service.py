@@ -50,6 +50,8 @@ GATHER_SECONDS = 0.2
 CLEAN_SECONDS = 3600.0
 IDLE_SECONDS = 10.0
 """After which the host of loads is ended; the next load starts another."""
+NEVER_RUN_RETENTION = timedelta(days=1)
+"""How long a snapshot is kept that nothing uses and no run was ever made from: one of an author's many saves."""
 NOTHING = Scan({}, frozenset(), {})
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -104,7 +106,8 @@ class SerializerService(Service):
     Arguments:
         paused: whether a new workflow whose author does not say is paused.
         scan_seconds: how often a bundle is looked at, if that takes little.
-        retention: how long a snapshot that nothing uses any more is kept, from when it was made.
+        retention: how long a snapshot from which runs were made is kept when nothing uses it any more (its runs can
+            be cleared meanwhile), from when it was made.
     """
 
     def __init__(
@@ -380,7 +383,8 @@ class SerializerService(Service):
             return
         self._next_clean = self._clock.monotonic() + CLEAN_SECONDS
         with self._database.fenced(fence.only([SERIALIZER_SHARD])) as connection:
-            snapshots = unused_snapshots(connection, self._clock.now() - self._retention)
+            now = self._clock.now()
+            snapshots = unused_snapshots(connection, now - self._retention, now - NEVER_RUN_RETENTION)
             delete_snapshots(connection, snapshots)
             kept = all_manifests(connection)
             # A run may be about to be made of a version that has just been replaced: look twice.

@@ -241,7 +241,8 @@ class Loader:
         self._selector.register(ours, selectors.EVENT_READ)
         self._control = ours
         self._homes = tempfile.TemporaryDirectory(prefix="piper-loads-", ignore_cleanup_errors=True)
-        self._send(Setup(self._limits, self._hidden, self._homes.name))
+        python_path = tuple(filter(os.path.isabs, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+        self._send(Setup(self._limits, self._hidden, python_path, self._homes.name))
         return ours
 
     def _last_words(self) -> str:

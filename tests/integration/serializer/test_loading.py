@@ -184,6 +184,16 @@ def test_a_file_sees_no_variable_but_its_own_few(loader: Loader, root: Path, mon
     assert {"HOME", "STAGE", "TMPDIR"} <= seen
 
 
+def test_a_file_imports_what_is_on_the_python_path_of_the_server(
+    loader: Loader, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/of_the_team.py").write_text("name = 'w'\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'shared'}:relative:")
+    (root / "a.py").write_text("from of_the_team import name\n" + DO + "with DAG(name): Do(task_id='t')\n")
+    assert ids(load_all(loader, [LoadRequest(root=root, file="a.py")])["a"]) == ["w"]
+
+
 def test_a_file_has_no_descriptors_of_the_host(run: Run) -> None:
     text = (
         "import os\nfound = []\nfor n in os.listdir('/proc/self/fd'):\n"

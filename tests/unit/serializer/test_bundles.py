@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from piper.model.bundle import content_hash
+from piper.model.bundle import content_hash, stream_hash
 from piper.serializer.bundles import (
     Bundle,
     BundleLimits,
@@ -26,9 +27,9 @@ class Contents:
     def __init__(self) -> None:
         self.given: list[bytes] = []
 
-    def __call__(self, content: bytes) -> str:
-        self.given.append(content)
-        return content_hash(content)
+    def __call__(self, file: BinaryIO) -> tuple[str, int]:
+        self.given.append(file.read())
+        return content_hash(self.given[-1]), len(self.given[-1])
 
 
 @pytest.fixture
@@ -47,17 +48,17 @@ def write(folder: Path, **files: str) -> None:
 
 
 def scanned(folder: Path) -> set[str]:
-    return set(FolderScanner(folder, content_hash).scan().manifest)
+    return set(FolderScanner(folder, stream_hash).scan().manifest)
 
 
 def loaded(folder: Path) -> set[str]:
-    return set(FolderScanner(folder, content_hash).scan().workflow_files)
+    return set(FolderScanner(folder, stream_hash).scan().workflow_files)
 
 
 def test_every_file_is_in_the_manifest_with_hash_size_and_mode(folder: Path) -> None:
     write(folder, a_py=DAG, sub__query="SELECT 1")
     (folder / "sub/query").chmod(0o755)
-    manifest = FolderScanner(folder, content_hash).scan().manifest
+    manifest = FolderScanner(folder, stream_hash).scan().manifest
     assert set(manifest) == {"a.py", "sub/query"}
     entry = manifest["sub/query"]
     assert (entry.hash, entry.size, entry.executable) == (content_hash(b"SELECT 1"), 8, True)
@@ -95,7 +96,7 @@ def test_the_heuristic_looks_for_words_whatever_their_case(content: bytes, expec
 
 def test_a_bundle_that_names_its_files_loads_these_whatever_they_look_like(folder: Path) -> None:
     write(folder, a_py=DAG, plain_py="x = 1")
-    scan = FolderScanner(folder, content_hash).scan()
+    scan = FolderScanner(folder, stream_hash).scan()
     bundle = Bundle(name="b", team="t", folder=folder, only=("plain.py", "absent.py"))
     assert find_files(scan, bundle) == {"plain.py"}
 
@@ -132,7 +133,7 @@ def test_airflowignore_keeps_files_importable_and_does_not_load_them(folder: Pat
 def test_a_change_of_the_rules_is_seen(folder: Path) -> None:
     write(folder, a_py=DAG, b_py=DAG)
     (folder / ".piperignore").write_text("a.py\n")
-    scanner = FolderScanner(folder, content_hash)
+    scanner = FolderScanner(folder, stream_hash)
     assert set(scanner.scan().manifest) == {"b.py"}
     (folder / ".piperignore").write_text("# a.py again\n")
     assert set(scanner.scan().manifest) == {"a.py", "b.py"}
@@ -147,7 +148,7 @@ def test_links_out_of_the_bundle_are_left_out_and_said(folder: Path, tmp_path: P
     (tmp_path / "folder/x.py").write_text(DAG)
     (folder / "file").symlink_to(tmp_path / "secret")
     (folder / "up").symlink_to("../folder")
-    scan = FolderScanner(folder, content_hash).scan()
+    scan = FolderScanner(folder, stream_hash).scan()
     assert scan.manifest == {}
     assert set(scan.left_out) == {"file", "up"}
 
@@ -215,7 +216,7 @@ def test_a_changed_file_is_read_again_and_no_other(folder: Path) -> None:
 
 def test_a_second_change_within_one_tick_of_the_file_systems_clock_is_seen(folder: Path) -> None:
     write(folder, a_py=DAG + "# 1")
-    scanner = FolderScanner(folder, content_hash)
+    scanner = FolderScanner(folder, stream_hash)
     scanner.scan()
     seen = (folder / "a.py").stat()
     write(folder, a_py=DAG + "# 2")
@@ -225,7 +226,7 @@ def test_a_second_change_within_one_tick_of_the_file_systems_clock_is_seen(folde
 
 def test_a_vanished_file_leaves_the_manifest(folder: Path) -> None:
     write(folder, a_py=DAG, b_py=DAG)
-    scanner = FolderScanner(folder, content_hash)
+    scanner = FolderScanner(folder, stream_hash)
     scanner.scan()
     (folder / "a.py").unlink()
     assert set(scanner.scan().manifest) == {"b.py"}
@@ -236,15 +237,15 @@ def test_a_vanished_file_leaves_the_manifest(folder: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_an_error_and_not_an_empty_bundle(folder: Path) -> None:
     with pytest.raises(InvalidBundle, match="cannot be read: No such file"):
-        FolderScanner(folder / "absent", content_hash).scan()
+        FolderScanner(folder / "absent", stream_hash).scan()
 
 
 def test_a_bundle_with_too_many_files_or_bytes_is_refused_with_what_to_do(folder: Path) -> None:
     write(folder, a_py="x" * 100, b_py="y" * 100, c_py="z")
     with pytest.raises(InvalidBundle, match=r"more than 2 files: say in \.piperignore"):
-        FolderScanner(folder, content_hash, BundleLimits(files=2)).scan()
+        FolderScanner(folder, stream_hash, BundleLimits(files=2)).scan()
     with pytest.raises(InvalidBundle, match=r"MiB of files .*: say in \.piperignore"):
-        FolderScanner(folder, content_hash, BundleLimits(bytes=150)).scan()
+        FolderScanner(folder, stream_hash, BundleLimits(bytes=150)).scan()
 
 
 def test_special_files_are_no_part_of_a_bundle(folder: Path) -> None:

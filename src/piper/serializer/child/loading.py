@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
@@ -94,10 +95,10 @@ def _become_its_own(load: Load, wiring: Wiring) -> None:
     os.dup2(nothing, 0)
     os.dup2(wiring.output, 1)
     os.dup2(wiring.output, 2)
-    first, second = sorted((wiring.result, wiring.trace))
-    os.closerange(3, first)
-    os.closerange(first + 1, second)
-    os.closerange(second + 1, os.sysconf("SC_OPEN_MAX"))
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > 2 and descriptor not in (wiring.result, wiring.trace):
+            with suppress(OSError):  # that of the listing is closed already
+                os.close(descriptor)
     os.environ.update(load.environment)
     os.environ.update(HOME=wiring.home, TMPDIR=wiring.home)
     tempfile.tempdir = None  # the host's
@@ -113,11 +114,8 @@ def _limit(limits: Limits, trace: int) -> None:
     _lower(resource.RLIMIT_FSIZE, FILE_LIMIT, FILE_LIMIT)
     faulthandler.enable(trace)
     faulthandler.register(signal.SIGXCPU, trace, all_threads=True, chain=True)
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")  # if the machine runs out of memory, then this is what it can do without
-    except OSError:
-        pass
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # if the machine runs out of memory, then this is what it can do without
 
 
 def _lower(kind: int, soft: int, hard: int) -> None:
