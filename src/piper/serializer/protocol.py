@@ -118,7 +118,6 @@ class Kind(IntEnum):
 class Loaded(Struct, frozen=True, tag="loaded"):
     """All specs have been sent."""
 
-    workflows: int
     imports: tuple[str, ...] = ()
     """Paths, relative to the root, that the load read, listed (with `/` at the end) or looked for in vain."""
     warnings: tuple[str, ...] = ()

@@ -358,7 +358,7 @@ class Loader:
     def _outcome(self, active: _Active, ended: Ended) -> Outcome:
         file, report = active.request.file, active.report
         output = ended.output.decode(errors="replace")
-        if active.refused is None and isinstance(report, Loaded) and report.workflows == len(active.specs):
+        if active.refused is None and isinstance(report, Loaded):
             return LoadedFile(
                 file=file,
                 specs=tuple(active.specs.values()),

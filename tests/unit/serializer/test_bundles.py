@@ -214,10 +214,25 @@ def test_a_changed_file_is_read_again_and_no_other(folder: Path) -> None:
     assert contents.given == [b"from airflow.sdk import DAG\n# other"]
 
 
-def test_a_second_change_within_one_tick_of_the_file_systems_clock_is_seen(folder: Path) -> None:
+def test_a_second_change_is_seen_where_the_clock_of_the_file_system_is_too_coarse_to_show_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_times(seen: os.stat_result) -> tuple[int, int, int, int, int]:
+        return seen.st_size, 0, 0, seen.st_ino, seen.st_mode
+
+    monkeypatch.setattr("piper.serializer.bundles._stat_key", without_times)
     write(folder, a_py=DAG + "# 1")
     scanner = FolderScanner(folder, stream_hash)
     scanner.scan()
+    write(folder, a_py=DAG + "# 2")
+    assert scanner.scan().manifest["a.py"].hash == content_hash((DAG + "# 2").encode())
+
+
+def test_a_change_that_keeps_size_and_time_of_modification_is_seen(folder: Path) -> None:
+    write(folder, a_py=DAG + "# 1")
+    scanner = FolderScanner(folder, stream_hash)
+    scanner.scan()
+    age_for(scanner)
     seen = (folder / "a.py").stat()
     write(folder, a_py=DAG + "# 2")
     os.utime(folder / "a.py", ns=(seen.st_atime_ns, seen.st_mtime_ns))

@@ -158,7 +158,7 @@ def _frames(load: Load, watch: Watch, home: str) -> Iterator[bytes]:
         for dag in file.dags.values():
             yield _spec_frame(load, _portable(spec_of(dag, file=load.file), load.root, home))
         yield frame(Kind.OPERATORS, load.nonce, msgspec.json.encode(operator_schemas(file.dags.values())))
-        report = Loaded(len(file.dags), watch.imports(), tuple(file.warnings))
+        report = Loaded(watch.imports(), tuple(file.warnings))
     except BaseException as error:  # SystemExit and the like too: it is the file's
         report = describe_failure(error, load.root)
     yield frame(Kind.REPORT, load.nonce, encode_report(report))
