@@ -37,7 +37,7 @@ class Membership(Ownership):
         kind: the role: only members of one kind share its shards out.
         node_key: stable over restarts and unique within the kind ("host:index"); a restart under the same key
             takes its predecessor's shards at once.
-        shards: all shards of this role, the same for every member of the kind.
+        shards: all shards of this role, consecutive numbers, the same for every member of the kind.
         wakeups: `kind` is notified when shards come or go.
         centre: the data centre.
     """
@@ -156,7 +156,7 @@ class Membership(Ownership):
     def _look(self) -> None:
         with self._database.read() as connection:
             others = members.present(connection, self._kind)
-            owners = shards.survey(connection, self._shards)
+            owners = shards.survey(connection, self._shards[0], self._shards[-1])
         alive = self._declare_dead(others)
         wanted = self._wanted([member.node_key for member in alive])
         self._lose_what_is_lost(owners)

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import msgspec
 import sqlalchemy
 from sqlalchemy import Connection, Engine, Integer, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 
-from piper.model.errors import AmbiguousCommit, Conflict, StoreUnavailable
+from piper.model.errors import AmbiguousCommit, Conflict, Invalid, StoreUnavailable
 from piper.store.schema import shard
 
 SERVICE_SESSION = {
@@ -159,6 +160,10 @@ class PostgresDriver:
             )
         if not isinstance(error, DBAPIError):
             return error
+        if isinstance(error, sqlalchemy.exc.DataError):
+            primary = getattr(error.orig, "diag", None)
+            reason = (primary.message_primary if primary else None) or str(error.orig)
+            return Invalid(f"a value cannot be stored: {reason}")
         code = _code(error)
         if code == _DUPLICATE:
             table = error.orig.diag.table_name  # type: ignore[union-attr]
@@ -193,4 +198,7 @@ def _engine(url: sqlalchemy.URL, session: Mapping[str, str], pool_size: int) -> 
         max_overflow=pool_size,
         pool_timeout=POOL_SECONDS,
         pool_use_lifo=True,
+        # The same encoder as on SQLite, so that a value reads back the same from both.
+        json_serializer=msgspec.json.encode,
+        json_deserializer=msgspec.json.decode,
     )

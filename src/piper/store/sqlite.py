@@ -1,7 +1,7 @@
 """SQLite: one writing connection behind a lock, reading connections beside it, and what failures mean.
 
 All writes of a process go through one connection, each begun with BEGIN IMMEDIATE, so that waiting happens
-in our lock (microseconds) and never in SQLite's busy handler (polling, up to tens of milliseconds). Readers
+in our lock (fair, microseconds) and never in SQLite's busy handler (polling, up to tens of milliseconds). Readers
 use connections of their own and see the last commit (WAL): the writer never blocks them.
 
 SQLAlchemy executes statements, but transactions are spoken to the driver itself: its own begin and commit
@@ -10,6 +10,7 @@ cost more than SQLite's, and BEGIN IMMEDIATE is the fence.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -26,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from piper.model.errors import AmbiguousCommit, Conflict, InvalidSetting, StoreUnavailable
+from piper.store.fair_lock import FairLock
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for another process's transaction (SQLite's busy handler)."""
@@ -78,14 +80,15 @@ class SqliteDriver:
         refuse_network_file_system(self.path)
         self.engine = _engine(url, synchronous, pool_size, cache_kib=2048)
         self._writer_engine = _engine(url, synchronous, pool_size=1, cache_kib=16384)
-        self._lock = threading.Lock()
+        self._lock = FairLock()
         self._holder: int | None = None
         self._writer: Connection | None = None
 
     def close(self) -> None:
         """Close every connection."""
-        with self._lock:
+        if self._lock.acquire(WRITER_LOCK_SECONDS):  # a writer that hangs shall not keep a process from ending
             self._drop_writer()
+            self._lock.release()
         self._writer_engine.dispose()
         self.engine.dispose()
 
@@ -95,7 +98,7 @@ class SqliteDriver:
         thread = threading.get_ident()
         if self._holder == thread:
             raise RuntimeError("a transaction was begun inside a transaction of the same thread: pass its connection")
-        if not self._lock.acquire(timeout=WRITER_LOCK_SECONDS):
+        if not self._lock.acquire(WRITER_LOCK_SECONDS):
             raise StoreUnavailable(f"{self.path}: another thread has been writing for {WRITER_LOCK_SECONDS:.0f} s")
         self._holder = thread
         try:
@@ -243,6 +246,12 @@ def _engine(url: sqlalchemy.URL, synchronous: str, pool_size: int, cache_kib: in
         pool_use_lifo=True,
         skip_autocommit_rollback=True,
     )
+
+    @sqlalchemy.event.listens_for(engine, "do_connect")
+    def create_private(*_arguments: object) -> None:
+        # SQLite would create it readable by all; its log takes the mode of the file. What fails here, SQLite reports.
+        with contextlib.suppress(OSError):
+            os.close(os.open(str(url.database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     @sqlalchemy.event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:

@@ -196,6 +196,17 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/piper.db")
+    migrate(database)
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {
+        "piper.db": 0o600,
+        "piper.db-wal": 0o600,
+        "piper.db-shm": 0o600,
+    }
+    database.close()
+
+
 def test_a_database_in_memory_is_refused() -> None:
     with pytest.raises(InvalidSetting, match="is no file"):
         Database("sqlite:///:memory:")
