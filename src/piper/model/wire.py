@@ -21,9 +21,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from piper.model.events import TaskEvent
+from piper.model.ids import UNMAPPED
 from piper.model.run import Identity
 from piper.model.schedule import DataInterval
-from piper.model.spec import Isolation, Json, TaskSpec
+from piper.model.spec import AssetRef, Isolation, Json, TaskSpec
 from piper.model.states import RunState, RunType, TaskState
 
 MAX_FRAME = 32 << 20
@@ -316,7 +317,10 @@ class GetInstanceStates(Struct, frozen=True, tag="get_instance_states", omit_def
 
 
 class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=True):
-    """Events of an asset or alias, oldest first; or, with `triggering`, those that caused this run."""
+    """Events of an asset or alias, oldest first; or, with `triggering`, those that caused this run.
+
+    The answer is a list of `AssetEventFound`.
+    """
 
     name: str = ""
     uri: str = ""
@@ -327,6 +331,23 @@ class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=
     ascending: bool = True
     limit: int | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    partition_key: str = ""
+
+
+class AssetEventFound(Struct, frozen=True, omit_defaults=True):
+    """An event of an asset: which execution changed it when, and what was said with it."""
+
+    id: int
+    asset: AssetRef
+    timestamp: datetime
+    extra: dict[str, Json] = field(default_factory=dict)
+    workflow_id: str = ""
+    """Empty, as what follows, when a person or a program made the event."""
+    run_id: str = ""
+    task_id: str = ""
+    map_index: int = UNMAPPED
+    aliases: tuple[str, ...] = ()
+    """Aliases by way of which it was made."""
     partition_key: str = ""
 
 

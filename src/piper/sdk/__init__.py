@@ -10,7 +10,7 @@ How it is put together:
 
     node, edges          what arrows can join; labels, chain
     operator, arguments  tasks; the arguments that all operators take
-    group, dag           what tasks belong to
+    group, dags          what tasks belong to
     xcom_arg, mapping    results that do not exist yet; one task, many instances
     decorators           @task and its kin
     timetables, assets, params, callbacks, retry_policy, weights, deadlines
@@ -28,51 +28,7 @@ forked for every task and its memory is what a fork costs.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    # What type checkers and editors see; at run time it is the table below.
-    from piper import __version__
-    from piper.model.states import RunState as DagRunState
-    from piper.model.states import TaskState as TaskInstanceState
-    from piper.model.states import TriggerRule, WeightRule
-    from piper.sdk.assets import Asset, AssetAccessControl, AssetAlias, AssetAll, AssetAny, Metadata, asset
-    from piper.sdk.branch import BaseBranchOperator, BranchMixIn, SkipMixin
-    from piper.sdk.callbacks import AsyncCallback, SyncCallback
-    from piper.sdk.configuration import conf
-    from piper.sdk.connection import Connection
-    from piper.sdk.dag import DAG, dag
-    from piper.sdk.deadlines import BaseDeadlineReference, DeadlineAlert, DeadlineReference, deadline_reference
-    from piper.sdk.decorators import result, setup, task, task_group, teardown
-    from piper.sdk.edges import EdgeModifier, Label, chain, chain_linear, cross_downstream
-    from piper.sdk.execution import macros
-    from piper.sdk.execution.context import Context
-    from piper.sdk.execution.current import get_current_context
-    from piper.sdk.execution.instance import RuntimeTaskInstance as TaskInstance
-    from piper.sdk.group import TaskGroup
-    from piper.sdk.hook import BaseHook
-    from piper.sdk.links import BaseOperatorLink
-    from piper.sdk.loader import get_parsing_context
-    from piper.sdk.notifier import BaseNotifier
-    from piper.sdk.operator import BaseAsyncOperator, BaseOperator
-    from piper.sdk.params import Param, ParamsDict
-    from piper.sdk.retry_policy import ExceptionRetryPolicy, RetryAction, RetryDecision, RetryPolicy, RetryRule
-    from piper.sdk.sensor import BaseSensorOperator, PokeReturnValue
-    from piper.sdk.template import literal
-    from piper.sdk.timetables import (
-        AssetOrTimeSchedule,
-        CronDataIntervalTimetable,
-        CronTriggerTimetable,
-        DeltaDataIntervalTimetable,
-        DeltaTriggerTimetable,
-        EventsTimetable,
-        MultipleCronTriggerTimetable,
-        Timetable,
-    )
-    from piper.sdk.variable import Variable
-    from piper.sdk.weights import PriorityWeightStrategy
-    from piper.sdk.xcom import BaseXCom
-    from piper.sdk.xcom_arg import XComArg
+from typing import Any
 
 _HOMES = {
     "__version__": "piper:__version__",
@@ -102,8 +58,8 @@ _HOMES = {
     "CronDataIntervalTimetable": "piper.sdk.timetables:CronDataIntervalTimetable",
     "CronTriggerTimetable": "piper.sdk.timetables:CronTriggerTimetable",
     "cross_downstream": "piper.sdk.edges:cross_downstream",
-    "DAG": "piper.sdk.dag:DAG",
-    "dag": "piper.sdk.dag:dag",
+    "DAG": "piper.sdk.dags:DAG",
+    "dag": "piper.sdk.dags:dag",
     "DagRunState": "piper.model.states:RunState",
     "deadline_reference": "piper.sdk.deadlines:deadline_reference",
     "DeadlineAlert": "piper.sdk.deadlines:DeadlineAlert",
@@ -182,7 +138,7 @@ _NOT_YET = {
 }
 """Airflow's name → what Piper does not have yet, and the nearest that it has."""
 
-__all__ = sorted(_HOMES)  # type: ignore[assignment] # noqa: PLE0605
+__all__ = sorted(_HOMES)  # type: ignore[assignment]
 
 
 def __getattr__(name: str) -> Any:
@@ -191,7 +147,9 @@ def __getattr__(name: str) -> Any:
         if name in _NOT_YET:
             what, nearest = _NOT_YET[name]
             # An ImportError passes through `from piper.sdk import …`, where an AttributeError's text would be lost.
-            raise ImportError(f"piper.sdk has no {name} yet: {what} come later; the nearest is {nearest}", name=__name__)
+            raise ImportError(
+                f"piper.sdk has no {name} yet: {what} come later; the nearest is {nearest}", name=__name__
+            )
         raise AttributeError(f"module 'piper.sdk' has no attribute {name!r}")
     module, _, attribute = home.partition(":")
     found = import_module(f"{module}.macros") if name == "macros" else getattr(import_module(module), attribute)

@@ -15,7 +15,7 @@ from piper.model.spec import Isolation
 from piper.model.states import TriggerRule
 
 if TYPE_CHECKING:
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
     from piper.sdk.group import TaskGroup
     from piper.sdk.retry_policy import RetryPolicy
 

@@ -6,12 +6,12 @@ import inspect
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Unpack, overload
+from typing import Any, ClassVar, overload
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from piper.model import schedule as data
 from piper.model.spec import AssetRef as AssetReference
-from piper.sdk.dag import DAG, DagArguments
+from piper.sdk.dags import DAG
 
 NAME_LENGTH = 1500
 
@@ -45,14 +45,21 @@ class AssetAccessControl:
     """Who may cause and who may use events of an asset.
 
     Arguments:
-        allow_producer_teams: teams whose events count; empty: all.
-        allow_consumer_teams: teams whose DAGs may be scheduled by it; empty: all.
+        producer_teams: teams whose events count; empty: all.
+        consumer_teams: teams whose DAGs may be scheduled by it; None: all.
         allow_global: whether DAGs without a team may.
     """
 
-    allow_producer_teams: list[str] = field(default_factory=list)
-    allow_consumer_teams: list[str] = field(default_factory=list)
+    producer_teams: list[str] = field(default_factory=list)
+    consumer_teams: list[str] | None = None
     allow_global: bool = True
+
+    def __post_init__(self) -> None:
+        for team in (*self.producer_teams, *(self.consumer_teams or ())):
+            if not isinstance(team, str) or not team or team.isspace():
+                raise ValueError(f"a team is named by a non-empty string, not {team!r}")
+        if not isinstance(self.allow_global, bool):
+            raise TypeError(f"allow_global must be a bool, not {self.allow_global!r}")
 
 
 class Asset(BaseAsset, os.PathLike[str]):
@@ -91,7 +98,9 @@ class Asset(BaseAsset, os.PathLike[str]):
         if name is None and uri is None:
             raise TypeError("Asset() requires either 'name' or 'uri'")
         if watchers:
-            raise NotImplementedError("Asset(watchers=…): Piper has no asset watchers yet; see Asset(extra=…) and events")
+            raise NotImplementedError(
+                "Asset(watchers=…): Piper has no asset watchers yet; see Asset(extra=…) and events"
+            )
         location = str(uri) if uri is not None else str(name)
         self.name = _name(name if name is not None else location)
         self.uri = _uri(location)
@@ -407,7 +416,7 @@ class asset:  # noqa: N801 - a decorator
         watchers: Collection[Any] | None = None,
         access_control: Any = None,
         dag_id: str | None = None,
-        **dag_arguments: Unpack[DagArguments],
+        **dag_arguments: Any,
     ) -> None:
         self._name, self._uri, self._group, self._extra = name, uri, group, extra
         self._watchers, self._access_control = watchers, access_control
@@ -421,7 +430,7 @@ class asset:  # noqa: N801 - a decorator
         dag_access = access if not isinstance(access, AssetAccessControl) else None
         return AssetDefinition(
             function,
-            DAG(self._dag_id or name, access_control=dag_access, **self._dag_arguments),  # type: ignore[arg-type]
+            DAG(self._dag_id or name, access_control=dag_access, **self._dag_arguments),
             name=name,
             uri=self._uri if self._uri is not None else name,
             group=self._group,
@@ -446,7 +455,7 @@ class asset:  # noqa: N801 - a decorator
             schedule: Any,
             outlets: Collection[BaseAsset],
             dag_id: str | None = None,
-            **dag_arguments: Unpack[DagArguments],
+            **dag_arguments: Any,
         ) -> None:
             if not outlets:
                 raise ValueError("no outlets provided")
@@ -456,5 +465,5 @@ class asset:  # noqa: N801 - a decorator
 
         def __call__(self, function: Callable[..., Any]) -> MultiAssetDefinition:
             _refuse_nested(function)
-            dag = DAG(self._dag_id or function.__name__, **self._dag_arguments)  # type: ignore[arg-type]
+            dag = DAG(self._dag_id or function.__name__, **self._dag_arguments)
             return MultiAssetDefinition(function, dag, self._outlets)

@@ -18,7 +18,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from piper.model.states import TriggerRule
 from piper.sdk import scope
 from piper.sdk.arguments import CONVERTERS, uniform
-from piper.sdk.dag import dag
+from piper.sdk.dags import dag
 from piper.sdk.exceptions import AirflowException, AirflowSkipException
 from piper.sdk.functions import call_of, check_names, has_multiple_outputs
 from piper.sdk.group import MappedTaskGroup, TaskGroup, next_free_id
@@ -32,7 +32,7 @@ from piper.sdk.mapping import (
     check_mappable,
     refuse_duplicates,
 )
-from piper.sdk.operator import BaseOperator
+from piper.sdk.operator import AbstractOperator, BaseOperator
 from piper.sdk.place import place_of
 from piper.sdk.signatures import signature_of
 from piper.sdk.spelling import did_you_mean
@@ -79,7 +79,7 @@ class DecoratedOperator(BaseOperator):
     Arguments:
         python_callable: the function.
         op_args: its positional arguments; templated.
-        op_kwargs: its keyword arguments; templated.
+        op_kwargs: its keyword arguments; templated. Those not given come from `default_args`.
         kwargs_to_upstream: arguments for the other operator that this class takes away.
     """
 
@@ -97,8 +97,13 @@ class DecoratedOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         dag, group, defaults = self._making
-        op_kwargs = _with_default_arguments(python_callable, op_kwargs or {}, defaults)
-        call_of(python_callable).check(op_args or (), op_kwargs)
+        call = call_of(python_callable)
+        op_kwargs = dict(op_kwargs or {})
+        if defaults:
+            open_names = signature_of(python_callable).parameters.keys() - call.order[: len(op_args or ())]
+            op_kwargs = {**{name: defaults[name] for name in open_names & defaults.keys()}, **op_kwargs}
+            self.given["op_kwargs"] = op_kwargs
+        call.check(op_args or (), op_kwargs)
         self.python_callable = python_callable
         self.op_args = op_args or ()
         self.op_kwargs = op_kwargs
@@ -111,16 +116,6 @@ class DecoratedOperator(BaseOperator):
     def is_async(self) -> bool:
         """Whether the function is a coroutine function."""
         return inspect.iscoroutinefunction(inspect.unwrap(self.python_callable))
-
-
-def _with_default_arguments(
-    function: Callable[..., Any], op_kwargs: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> dict[str, Any]:
-    """`default_args` also give values to parameters of the function."""
-    if not defaults:
-        return dict(op_kwargs)
-    names = signature_of(function).parameters
-    return {**{name: value for name, value in defaults.items() if name in names}, **op_kwargs}
 
 
 class TaskDecorator(Generic[P, R]):
@@ -169,13 +164,20 @@ class TaskDecorator(Generic[P, R]):
         """Make a task; the arguments are those of the function."""
         arguments = self._operator_arguments()
         on_failure_fail_dagrun = arguments.pop("on_failure_fail_dagrun", self.on_failure_fail_dagrun)
-        operator: BaseOperator = self.operator_class(
+        operator: BaseOperator = self.operator_class(  # type: ignore[call-arg] # of a subclass
             python_callable=self.function,
             op_args=args,
             op_kwargs=kwargs,
             multiple_outputs=self.multiple_outputs,
             **arguments,
         )
+        for name, value in (("op_args", args), ("op_kwargs", kwargs)):
+            if not value and not operator.given.get(name):
+                operator.given.pop(name, None)
+        return self._finish(operator, on_failure_fail_dagrun)
+
+    def _finish(self, operator: AbstractOperator, on_failure_fail_dagrun: bool) -> PlainXComArg:
+        """What is the same for plain and mapped tasks."""
         if self.is_setup:
             operator.is_setup = True
         if self.is_teardown:
@@ -245,22 +247,12 @@ class TaskDecorator(Generic[P, R]):
         arguments["task_id"] = get_unique_task_id(arguments["task_id"], dag, arguments.get("task_group"))
         shared = {
             "python_callable": self.function,
-            "op_args": (),
-            "op_kwargs": {},
             "multiple_outputs": self.multiple_outputs,
             **arguments,
         }
         place = place_of(sys._getframe(2))
         operator = DecoratedMappedOperator(self.operator_class, shared, expand_input, strict=strict, place=place)
-        if self.is_setup:
-            operator.is_setup = True
-        if self.is_teardown:
-            operator.is_teardown = True
-            operator.on_failure_fail_dagrun = on_failure_fail_dagrun
-        operator.returns_dag_result = self.returns_dag_result
-        if self.function.__doc__ and not any(getattr(operator, name) for name in _DOCS):
-            operator.doc_md = self.function.__doc__
-        return PlainXComArg(operator)
+        return self._finish(operator, on_failure_fail_dagrun)
 
     def __repr__(self) -> str:
         return f"<@task {self.kwargs['task_id']}>"
@@ -475,7 +467,7 @@ class TaskGroupFactory(Generic[P, R]):
             if self.function.__doc__:
                 group.tooltip = group.tooltip or self.function.__doc__
                 group.doc_md = group.doc_md or self.function.__doc__
-            made = self.function(*args, **kwargs)  # type: ignore[arg-type]
+            made = self.function(*args, **kwargs)
         return group if made is None else made
 
     def override(self, **kwargs: Any) -> TaskGroupFactory[P, R]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from piper.sdk.node import DependencyMixin, each
@@ -80,7 +81,7 @@ def chain(*tasks: Any) -> None:
         ValueError: two neighbouring lists have different lengths.
         TypeError: an element cannot stand beside an arrow.
     """
-    for up, down in zip(tasks, tasks[1:], strict=False):
+    for up, down in pairwise(tasks):
         if isinstance(up, DependencyMixin):
             up.set_downstream(down)
         elif isinstance(down, DependencyMixin):
@@ -109,7 +110,7 @@ def chain_linear(*elements: Any) -> None:
     for element in elements:
         if isinstance(element, EdgeModifier):
             raise ValueError("Labels are not supported by chain_linear")
-    for up, down in zip(elements, elements[1:], strict=False):
+    for up, down in pairwise(elements):
         for task in each(up):
             task.set_downstream(down)
 

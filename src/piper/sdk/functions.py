@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from piper.sdk.signatures import signature_of
@@ -41,10 +40,17 @@ def call_of(function: Callable[..., Any]) -> Call:
     Raises:
         ValueError: a parameter is named like a key of the context and has a default other than None.
     """
-    return _call_of(signature_of(function))
+    signature = signature_of(function)
+    known = _calls.get(id(signature))
+    if known is None or known[0] is not signature:
+        known = _calls[id(signature)] = signature, _call_of(signature)
+    return known[1]
 
 
-@lru_cache(maxsize=1024)
+_calls: dict[int, tuple[inspect.Signature, Call]] = {}
+"""By identity: to compare signatures, or to hash one, costs more than all the rest."""
+
+
 def _call_of(signature: inspect.Signature) -> Call:
     from piper.sdk.execution.context import KNOWN_CONTEXT_KEYS  # the first @task of a file brings it in
 

@@ -16,7 +16,7 @@ from piper.sdk.node import DependencyMixin, each
 from piper.sdk.operator import AbstractOperator
 
 if TYPE_CHECKING:
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
     from piper.sdk.edges import EdgeModifier
     from piper.sdk.mapping import ExpandInput
 
@@ -57,19 +57,19 @@ class TaskGroup(DependencyMixin):
         add_suffix_on_collision: bool = False,
         group_display_name: str = "",
     ) -> None:
-        dag = dag or (parent_group.dag if parent_group is not None else scope.current_dag())
-        if dag is None:
+        owner = dag or (parent_group.dag if parent_group is not None else scope.current_dag())
+        if owner is None:
             raise RuntimeError("TaskGroup can only be used inside a dag")
         if default_args is not None and not isinstance(default_args, Mapping):
             raise TypeError(f"default_args must be a mapping, got {type(default_args)}")
-        parent = parent_group or scope.current_group(dag)
-        if parent.dag is not dag:
-            raise ValueError(f"Cannot mix TaskGroups from different Dags: {dag} and {parent.dag}")
+        parent = parent_group or scope.current_group(owner)
+        if parent.dag is not owner:
+            raise ValueError(f"Cannot mix TaskGroups from different Dags: {owner} and {parent.dag}")
         try:
             check_group_id(group_id)
         except InvalidName as error:
             raise ValueError(str(error)) from None
-        self.dag = dag
+        self.dag: DAG = owner
         self.parent_group: TaskGroup | None = parent
         self.prefix_group_id = prefix_group_id
         self.group_id = parent.child_id(_free_id(group_id, parent, add_suffix_on_collision))
@@ -81,7 +81,7 @@ class TaskGroup(DependencyMixin):
         self.group_display_name = group_display_name
         self.children: dict[str, AbstractOperator | TaskGroup] = {}
         self.upstream_ids: list[str] = []
-        dag.used_ids.add(self.group_id)
+        owner.used_ids.add(self.group_id)
         parent.children[self.group_id] = self
 
     @classmethod
@@ -255,8 +255,8 @@ class MappedTaskGroup(TaskGroup):
 
     expand_input: ExpandInput
 
-    def __exit__(self, *_: object) -> None:
-        super().__exit__()
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         for task in self:
             if task.trigger_rule == TriggerRule.ALWAYS:
                 raise ValueError(
@@ -286,7 +286,7 @@ def next_free_id(name: str, full_id: Any, used: Any) -> str:
     """`name__1`, or the suffix after the highest that is in use."""
     base = re.split(r"__\d+$", name)[0]
     pattern = re.compile(re.escape(full_id(base)) + r"__(\d+)")
-    numbers = [int(match.group(1)) for taken in used if (match := pattern.fullmatch(taken))]
+    numbers = [int(match[1]) for taken in used if (match := pattern.fullmatch(taken))]
     return f"{base}__{max(numbers, default=0) + 1}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from piper.model.errors import InvalidSpec
 from piper.model.spec import TaskSpec
 from piper.sdk.arguments import OPERATOR_ARGUMENTS
-from piper.sdk.dag import DAG
+from piper.sdk.dags import DAG
 from piper.sdk.data import from_data
 from piper.sdk.mapping import DictOfLists, ExpandInput, ListOfDicts, MappedOperator
 from piper.sdk.operator import AbstractOperator, BaseOperator

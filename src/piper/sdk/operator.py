@@ -22,13 +22,14 @@ from abc import ABCMeta
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, Unpack
 
 from piper.model.ids import WORKFLOW_ID_PATTERN, check_workflow_id
 from piper.model.spec import DEFAULT_POOL, Isolation, SensorSpec
 from piper.model.states import TriggerRule, WeightRule
 from piper.sdk import scope
-from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS, OperatorArguments, uniform
+from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS, OperatorArguments, listed, uniform
 from piper.sdk.exceptions import AirflowException, TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 from piper.sdk.execution.templating import Templater
 from piper.sdk.node import DependencyMixin, each
@@ -38,7 +39,7 @@ from piper.sdk.spelling import only_known
 if TYPE_CHECKING:
     import logging
 
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
     from piper.sdk.edges import EdgeModifier
     from piper.sdk.group import MappedTaskGroup, TaskGroup
     from piper.sdk.mapping import OperatorPartial
@@ -46,13 +47,29 @@ if TYPE_CHECKING:
     from piper.sdk.retry_policy import RetryPolicy
     from piper.sdk.xcom_arg import PlainXComArg
 
-_PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
+PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
 """Types in which no result of another task can hide."""
 
-_NOTHING: Mapping[str, Any] = {}
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 TRIGGER_FAILED = "__fail__"
 """In place of the method to go on with: the trigger that a task waited for failed."""
+
+
+class OwnList:
+    """A list that a task has from when it is first looked at: authors append to it, and most never do."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, task: Any, owner: type) -> list[Any]:
+        if task is None:
+            return []
+        found: list[Any] = task.__dict__.setdefault(self._name, [])
+        return found
+
+    def __set__(self, task: Any, value: Any) -> None:
+        task.__dict__[self._name] = listed(value)
 
 
 class AbstractOperator(Templater, DependencyMixin):
@@ -84,11 +101,11 @@ class AbstractOperator(Templater, DependencyMixin):
     pool: str = DEFAULT_POOL
     pool_slots: int = 1
     execution_timeout: timedelta | None = None
-    on_execute_callback: Sequence[Callable[..., Any]] = ()
-    on_failure_callback: Sequence[Callable[..., Any]] = ()
-    on_success_callback: Sequence[Callable[..., Any]] = ()
-    on_retry_callback: Sequence[Callable[..., Any]] = ()
-    on_skipped_callback: Sequence[Callable[..., Any]] = ()
+    on_execute_callback = OwnList()
+    on_failure_callback = OwnList()
+    on_success_callback = OwnList()
+    on_retry_callback = OwnList()
+    on_skipped_callback = OwnList()
     _pre_execute_hook: Callable[[Any], None] | None = None
     _post_execute_hook: Callable[[Any, Any], None] | None = None
     trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
@@ -101,8 +118,8 @@ class AbstractOperator(Templater, DependencyMixin):
     executor_config: Mapping[str, Any] = _NOTHING
     do_xcom_push: bool = True
     multiple_outputs: bool = False
-    inlets: list[Any] = []  # noqa: RUF012 - replaced, never changed in place: see add_inlets
-    outlets: list[Any] = []  # noqa: RUF012
+    inlets = OwnList()
+    outlets = OwnList()
     doc: str | None = None
     doc_md: str | None = None
     doc_json: Any = None
@@ -424,7 +441,7 @@ class AbstractOperator(Templater, DependencyMixin):
                 fields[_STORED.get(name, name)] = uniform(name, value, f"task {self.task_id!r}")
             elif name == "sla":
                 _warn_of_sla()
-        if "wait_for_downstream" in fields and fields["wait_for_downstream"]:
+        if fields.get("wait_for_downstream"):
             fields["depends_on_past"] = True
 
     def _take_params(self, own: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> None:
@@ -513,12 +530,12 @@ class OperatorMeta(ABCMeta):
         place: Place | None = None,
     ) -> Any:
         """Make a task of exactly these arguments and surroundings, whatever `with` blocks are open."""
-        operator: BaseOperator = cls.__new__(cls)
+        operator: BaseOperator = cls.__new__(cls)  # type: ignore[arg-type, call-arg] # mypy: a metaclass's own
         operator.given = dict(arguments)
         operator._making = (dag, group, defaults)
         if place is not None:
             operator._place = place
-        cls.__init__(operator, **arguments)
+        cls.__init__(operator, **arguments)  # type: ignore[misc]
         fields = operator.__dict__
         del fields["_making"]
         if dag is not None:
@@ -612,7 +629,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         if dag is not None:
             dag.add_task(self, group)
         if scope.setup_scopes:
-            scope.setup_scopes[-1].tasks.append(self)
+            scope.note_task(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -623,7 +640,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         """An author assigned an attribute of a finished task: `task.bash_command = other.output`."""
         if name in self.given or name in self.template_fields:
             self.given[name] = value
-        if name in self.template_fields and type(value) not in _PLAIN:
+        if name in self.template_fields and type(value) not in PLAIN:
             self._wait_for_results_in(value)
 
     @classmethod
@@ -663,7 +680,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         fields = self.__dict__
         for name in self.template_fields:
             value = fields.get(name)
-            if type(value) not in _PLAIN:
+            if value and type(value) not in PLAIN:
                 self._wait_for_results_in(value)
 
     def _wait_for_results_in(self, value: Any) -> None:

@@ -10,7 +10,7 @@ from piper.sdk.exceptions import ParamValidationError
 from piper.sdk.xcom_arg import NOTSET, Reference, ResolveMixin
 
 if TYPE_CHECKING:
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
 
 
 class Param:
@@ -107,8 +107,8 @@ def _check_json(value: Any) -> None:
         ) from None
 
 
-def _check_schema(value: Any, schema: Mapping[str, Any]) -> None:
-    from jsonschema import Draft202012Validator  # 40 ms, and most params have no schema
+def _check_schema(value: Any, schema: dict[str, Any]) -> None:
+    from jsonschema import Draft202012Validator, FormatChecker  # 40 ms, and most params have no schema
     from jsonschema.exceptions import SchemaError, best_match
     from jsonschema.validators import validator_for
 
@@ -117,7 +117,7 @@ def _check_schema(value: Any, schema: Mapping[str, Any]) -> None:
         validator.check_schema(schema)
     except SchemaError as error:
         raise ParamValidationError(f"the param's schema is wrong: {error.message}") from None
-    problem = best_match(validator(schema, format_checker=validator.FORMAT_CHECKER).iter_errors(value))
+    problem = best_match(validator(schema, format_checker=FormatChecker()).iter_errors(value))
     if problem is not None:
         where = "".join(f"[{part!r}]" for part in problem.absolute_path)
         raise ParamValidationError(f"{problem.message}{f' (at {where})' if where else ''}")
@@ -231,6 +231,25 @@ def _named(name: str, value: Any) -> Param:
 
 def _invalid(name: str, error: ParamValidationError) -> ParamValidationError:
     return ParamValidationError(f"Invalid input for param {name}: {error}")
+
+
+def process_params(
+    dag: DAG | None, task: Any, dagrun_conf: Mapping[str, Any] | None, *, suppress_exception: bool
+) -> dict[str, Any]:
+    """The params of an execution: the DAG's, then the task's own, then the run's `conf`.
+
+    Keys of `conf` that are no params become some.
+
+    Arguments:
+        suppress_exception: give None for values that do not satisfy their schema.
+
+    Raises:
+        ParamValidationError: a value is missing or does not satisfy its schema.
+    """
+    params = ParamsDict(dag.params if dag is not None and dag.has_params else None, suppress_exception)
+    params.update(task.params)
+    params.update(dagrun_conf or {})
+    return params.validate()
 
 
 class DagParam(ResolveMixin):

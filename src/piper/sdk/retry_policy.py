@@ -63,9 +63,7 @@ class RetryPolicy(ABC):
     """Base of policies: implement `evaluate`. It is called in the task's process."""
 
     @abstractmethod
-    def evaluate(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
-    ) -> RetryDecision:
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
         """Decide what follows a failure.
 
         `AirflowFailException` and `AirflowSensorTimeout` fail at once, without asking.
@@ -103,12 +101,13 @@ class RetryRule:
         for name in self._names():
             if isinstance(name, str) and "." not in name:
                 raise ValueError(
-                    f"RetryRule exception string must be a dotted import path (e.g. 'builtins.ValueError'), got {name!r}"
+                    "RetryRule exception string must be a dotted import path (e.g. 'builtins.ValueError'), "
+                    f"got {name!r}"
                 )
 
     def matches(self, exc: BaseException) -> bool:
         """Whether an exception is one of these."""
-        classes = tuple(found for name in self._names() if (found := _exception_of(name)) is not None)
+        classes = tuple(found for name in self._names() if (found := _exception_of(name)))
         return isinstance(exc, classes) if self.match_subclasses else type(exc) in classes
 
     def _names(self) -> Iterator[ExceptionName]:
@@ -116,11 +115,13 @@ class RetryRule:
         yield from (given,) if isinstance(given, str | type) else given
 
 
-@lru_cache(maxsize=256)
 def _exception_of(name: ExceptionName) -> type[BaseException] | None:
-    """The class; None, with a warning, if it cannot be imported here."""
-    if isinstance(name, type):
-        return name
+    return name if isinstance(name, type) else _imported(name)
+
+
+@lru_cache(maxsize=256)
+def _imported(name: str) -> type[BaseException] | None:
+    """The class of that path; None, with a warning, if it cannot be imported here."""
     module, _, attribute = name.rpartition(".")
     try:
         found: type[BaseException] = getattr(import_module(module), attribute)
@@ -151,9 +152,7 @@ class ExceptionRetryPolicy(RetryPolicy):
         self.rules = list(rules)
         self.default = default
 
-    def evaluate(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
-    ) -> RetryDecision:
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
         """What the first matching rule says."""
         for rule in self.rules:
             if rule.matches(exception):

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import Any, Literal
@@ -50,7 +50,7 @@ class OperatorSchema(Struct, frozen=True, omit_defaults=True):
     deferrable: bool = False
 
 
-@lru_cache(maxsize=None)
+@cache
 def schema_of(operator: type[BaseOperator]) -> OperatorSchema:
     """The description of an operator."""
     doc = inspect.cleandoc(operator.__doc__ or "") if "__doc__" in vars(operator) else ""
@@ -100,7 +100,7 @@ def arguments_schema(operator: type[BaseOperator]) -> dict[str, Json]:
     return {**schema, "required": required} if required else schema
 
 
-@lru_cache(maxsize=None)
+@cache
 def common_arguments_schema() -> dict[str, Json]:
     """JSON Schema of the arguments that all operators take."""
     described = _described_in(OperatorArguments.__doc__ or "")
@@ -214,6 +214,8 @@ def _evaluated(annotations: Mapping[str, Any], names: Mapping[str, Any]) -> dict
     """Annotations as objects. Names that only type checkers see (`if TYPE_CHECKING:`) count as Any."""
     evaluated: dict[str, Any] = {}
     for name, annotation in annotations.items():
+        if isinstance(annotation, typing.ForwardRef):
+            annotation = annotation.__forward_arg__
         if isinstance(annotation, str):
             try:
                 annotation = eval(annotation, {}, _Names(names))  # noqa: S307 - what typing.get_type_hints does

@@ -24,6 +24,7 @@ from piper.model.spec import (
     SourceLocation,
     WorkflowSpec,
 )
+from piper.sdk.custom_timetables import tabulate
 from piper.sdk.data import NotData, to_data
 from piper.sdk.group import MappedTaskGroup, TaskGroup
 from piper.sdk.params import Param
@@ -37,14 +38,13 @@ from piper.sdk.timetables import (
     TimeRestriction,
     Timetable,
     is_custom,
-    tabulate,
     zone_name,
 )
 from piper.sdk.weights import priorities
 from piper.sdk.xcom_arg import NOTSET
 
 if TYPE_CHECKING:
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
     from piper.sdk.operator import AbstractOperator
 
 

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from piper.model.errors import InvalidSpec
 from piper.model.schedule import AssetAliasKey
-from piper.model.spec import AssetRef, Json, RetrySpec, SourceLocation, TaskSpec
-from piper.sdk.arguments import OPERATOR_ARGUMENTS, uniform
+from piper.model.spec import AssetRef, Json, RetrySpec, SensorSpec, SourceLocation, TaskSpec
+from piper.sdk.arguments import OPERATOR_ARGUMENTS, duration, uniform
 from piper.sdk.data import NotData, NotSerializable, to_data
 from piper.sdk.mapping import DecoratedMappedOperator, DictOfLists, MappedOperator
-from piper.sdk.operator import AbstractOperator, BaseOperator
+from piper.sdk.operator import PLAIN, AbstractOperator, BaseOperator
 from piper.sdk.params import ParamsDict
-from piper.sdk.place import file_of, line_of
+from piper.sdk.place import line_of
 from piper.sdk.weights import rule_name
 from piper.sdk.xcom_arg import NOTSET, PlainXComArg, references_in
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from piper.sdk.dag import DAG
+    from piper.sdk.dags import DAG
 
 INSTALLED = "piper.operators."
 """Where operators live that every worker has, whatever the file."""
@@ -34,7 +34,7 @@ EXPAND = "__expand__"
 EXPAND_KWARGS = "__expand_kwargs__"
 """Among the arguments of a mapped task: what it is mapped over, where that is data."""
 
-_BASIC = frozenset({str, int, float, bool, type(None)})
+_JSON = frozenset({str, int, bool, type(None)})
 
 
 class Surroundings:
@@ -232,13 +232,16 @@ def _common_fields(task: AbstractOperator, around: Surroundings) -> dict[str, An
         fields.pop("ignore_first_depends_on_past", None)
     elif not task.ignore_first_depends_on_past:
         fields["ignore_first_depends_on_past"] = False
-    for bound in ("start", "end"):
-        if bound in fields and fields[bound] == getattr(around, bound):
-            del fields[bound]
+    if "start" in fields and around.start is not None and fields["start"] <= around.start:
+        del fields["start"]
+    if "end" in fields and around.end is not None and fields["end"] >= around.end:
+        del fields["end"]
     return fields
 
 
-def _assets(task: AbstractOperator, around: Surroundings, values: Iterable[Any]) -> tuple[AssetRef | AssetAliasKey, ...]:
+def _assets(
+    task: AbstractOperator, around: Surroundings, values: Iterable[Any]
+) -> tuple[AssetRef | AssetAliasKey, ...]:
     refs: list[AssetRef | AssetAliasKey] = []
     for value in values:
         reference = getattr(value, "references", None)
@@ -303,14 +306,16 @@ def _arguments(
     for name, value in task.given.items():  # type: ignore[attr-defined]
         if name in OPERATOR_ARGUMENTS:
             continue
-        if type(value) in _BASIC:
+        if type(value) in _JSON:
             found[name] = value
             continue
         try:
             found[name] = to_data(value)
         except NotSerializable as error:
             raise _invalid(
-                task, around, f"argument {name!r} holds {error}, which cannot be in another process: make it in the task"
+                task,
+                around,
+                f"argument {name!r} holds {error}, which cannot be in another process: make it in the task",
             ) from None
         except NotData:
             complete = False
@@ -343,7 +348,7 @@ def _reads(task: AbstractOperator, template_fields: tuple[str, ...]) -> tuple[tu
     found: set[tuple[str, str]] = set()
     for name in template_fields:
         value = values.get(name)
-        if type(value) not in _BASIC:
+        if value and type(value) not in PLAIN:
             found.update((source.task_id, key) for source, key in references_in(value))
     if isinstance(task, MappedOperator):
         found.update((source.task_id, key) for source, key in task.expand_input.references())
@@ -410,9 +415,8 @@ def _add_nature(task: AbstractOperator, operator: type[BaseOperator], fields: di
         if task._on_failure_fail_dagrun:
             fields["on_failure_fail_run"] = True
     look_at: Any = task if isinstance(task, BaseOperator) else _Shared(task)
-    sensor = operator.sensor_spec(look_at)
-    if sensor is not None:
-        fields["sensor"] = sensor
+    if operator.sensor_spec is not BaseOperator.sensor_spec:
+        fields["sensor"] = task.sensor_spec() if isinstance(task, BaseOperator) else look_at.sensor_spec()
     if getattr(look_at, "deferrable", False) is True:
         fields["deferrable"] = True
     for name in ("triggers_workflow", "waits_for_workflow"):
@@ -446,6 +450,15 @@ class _Shared:
             setattr(self, name, None if parameter.default is parameter.empty else parameter.default)
         self.__dict__.update(task.partial_kwargs)
 
+    def sensor_spec(self) -> SensorSpec:
+        """Of a mapped sensor: what all instances share. (Its class would have to make one to say more.)"""
+        fields: dict[str, Any] = {}
+        for name in ("mode", "poke_interval", "timeout", "soft_fail"):
+            value = getattr(self, name, None)
+            if value is not None:
+                fields[name] = duration(value) if name in ("poke_interval", "timeout") else value
+        return SensorSpec(**fields)
+
 
 def _trigger_data(arguments: Any) -> dict[str, Json]:
     return {
@@ -455,6 +468,3 @@ def _trigger_data(arguments: Any) -> dict[str, Json]:
         "method_arguments": to_data(arguments.next_kwargs or {}),
         "timeout": arguments.timeout.total_seconds() if arguments.timeout else None,
     }
-
-
-__all__ = ["EXPAND", "EXPAND_KWARGS", "INSTALLED", "Surroundings", "class_of", "doc_of", "file_of", "task_spec"]

@@ -3,7 +3,7 @@
 The built-in ones are descriptions: `as_data` gives what the scheduler follows (`model.schedule`), and
 `piper.timetables` knows what follows from it. A class of the author's own computes the next run in
 Python (`next_dagrun_info`); the scheduler never calls that. The serializer's child does, ahead of time,
-and publishes a table of ticks (`tabulate`).
+and publishes a table of ticks (`custom_timetables`).
 
 Piper's defaults are those of Airflow 3: a cron expression is a moment, with a data interval of zero
 length; `CronDataIntervalTimetable` has intervals. One thing differs: a timedelta counts from the start
@@ -13,7 +13,7 @@ have the same logical dates.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -132,6 +132,7 @@ class Timetable:
 
 BaseTimetable = Timetable
 
+_FAR = datetime(9999, 1, 1, tzinfo=UTC)
 _ALWAYS_RIGHT = (data.NeverTimetable, data.OnceTimetable, data.ContinuousTimetable, data.AssetTimetable)
 
 
@@ -168,34 +169,27 @@ class BuiltInTimetable(Timetable):
         """What a run made by hand at that moment is about."""
         from piper.timetables import manual_interval
 
-        found = manual_interval(self._schedule(TimeRestriction(None, None, True)), run_after)
-        return DataInterval(found.start, found.end) if found is not None else DataInterval.exact(run_after)
+        found = manual_interval(self.as_data("UTC"), run_after)
+        return DataInterval(found.start, found.end)
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
         """The next run as the scheduler would have it, for classes that build upon this one."""
-        from piper.timetables import dates_after
+        from piper.timetables import dates_after, dates_between
 
-        schedule = self._schedule(restriction)
+        schedule = data.Schedule(self.as_data("UTC"), start=restriction.earliest, end=restriction.latest)
         if last_automated_data_interval is not None:
-            after: datetime | None = last_automated_data_interval.start
+            start, end = last_automated_data_interval
+            runs = dates_after(schedule, data.RunDates(start, data.DataInterval(start, end), end))
+        elif restriction.earliest is not None:
+            runs = dates_between(schedule, restriction.earliest, restriction.latest or _FAR)
         else:
-            after = restriction.earliest - timedelta(microseconds=1) if restriction.earliest is not None else None
-        if after is None:
             return None
-        found = next(iter(dates_after(schedule, after)), None)
+        found = next(runs, None)
         if found is None:
             return None
         return DagRunInfo(found.run_after, DataInterval(found.interval.start, found.interval.end))
-
-    def _schedule(self, restriction: TimeRestriction) -> data.Schedule:
-        return data.Schedule(
-            timetable=self.as_data("UTC"),
-            start=restriction.earliest,
-            end=restriction.latest,
-            catchup=restriction.catchup,
-        )
 
 
 # --- built-in timetables ------------------------------------------------------------------------
@@ -273,6 +267,12 @@ class _Cron(BuiltInTimetable):
         return f"{type(self).__name__}({self.expression!r}, timezone={self.timezone!r})"
 
 
+def _reach(interval: Any) -> dict[str, Any]:
+    """`interval=`, if it is more than nothing: a default is not stored."""
+    span = duration(interval)
+    return {"interval": span} if span else {}
+
+
 class CronTriggerTimetable(_Cron):
     """A run at each tick of a cron expression, about that moment. What a plain cron string means.
 
@@ -292,7 +292,7 @@ class CronTriggerTimetable(_Cron):
         interval: timedelta = timedelta(0),
         run_immediately: bool | timedelta | None = None,
     ) -> None:
-        super().__init__((cron,), timezone, interval=duration(interval), run_immediately=run_immediately or None)
+        super().__init__((cron,), timezone, **_reach(interval), run_immediately=run_immediately or None)
 
 
 class MultipleCronTriggerTimetable(_Cron):
@@ -310,7 +310,7 @@ class MultipleCronTriggerTimetable(_Cron):
     ) -> None:
         if not crons:
             raise ValueError("cron expression required")
-        super().__init__(crons, timezone, interval=duration(interval), run_immediately=run_immediately or None)
+        super().__init__(crons, timezone, **_reach(interval), run_immediately=run_immediately or None)
 
 
 class CronDataIntervalTimetable(_Cron):
@@ -324,13 +324,10 @@ class CronDataIntervalTimetable(_Cron):
 
 
 class _Delta(BuiltInTimetable):
-    def __init__(self, delta: Any, interval: Any, *, data_interval: bool) -> None:
+    def __init__(self, delta: Any, interval: timedelta, *, data_interval: bool) -> None:
         self._delta = delta
         every, months = _elapsed(delta)
-        reach, reach_months = _elapsed(interval)
-        if reach_months:
-            raise ValueError(f"interval={interval!r}: an interval in months is not supported; give a timedelta")
-        self._data = data.DeltaTimetable(every=every, months=months, interval=reach, data_interval=data_interval)
+        self._data = data.DeltaTimetable(every=every, months=months, data_interval=data_interval, **_reach(interval))
 
     @property
     def summary(self) -> str:
@@ -355,7 +352,7 @@ class DeltaTriggerTimetable(_Delta):
         interval: how far back the data interval reaches from the tick.
     """
 
-    def __init__(self, delta: Any, *, interval: Any = timedelta(0)) -> None:
+    def __init__(self, delta: Any, *, interval: timedelta = timedelta(0)) -> None:
         super().__init__(delta, interval, data_interval=False)
 
 
@@ -453,7 +450,9 @@ class AssetOrTimeSchedule(BuiltInTimetable):
 
     def as_data(self, timezone: str) -> data.Timetable:
         """Both parts; of a custom timetable the caller fills in the table."""
-        part = data.NeverTimetable() if is_custom(self.timetable) else _built_in(self.timetable).as_data(timezone)
+        inner = self.timetable
+        custom = is_custom(inner) or not isinstance(inner, BuiltInTimetable)
+        part = data.NeverTimetable() if custom else cast("BuiltInTimetable", inner).as_data(timezone)
         if isinstance(part, data.AssetTimetable | data.AssetOrTimeTimetable):
             raise AirflowTimetableInvalid(f"{self.timetable!r} is not a timetable by time")
         return data.AssetOrTimeTimetable(part, self.condition())
@@ -561,9 +560,6 @@ def _elapsed(delta: Any) -> tuple[timedelta, int]:
     return every, delta.years * 12 + delta.months
 
 
-# --- custom timetables --------------------------------------------------------------------------
-
-
 def is_custom(timetable: Timetable) -> bool:
     """Whether user code has to be asked when it runs."""
     kind = type(timetable)
@@ -573,117 +569,3 @@ def is_custom(timetable: Timetable) -> bool:
         kind.next_dagrun_info is not BuiltInTimetable.next_dagrun_info
         or kind.next_dagrun_info_v2 is not Timetable.next_dagrun_info_v2
     )
-
-
-def _built_in(timetable: Timetable) -> BuiltInTimetable:
-    return cast("BuiltInTimetable", timetable)
-
-
-WINDOW = 62
-"""Days of a custom timetable's table beyond the month it is made in."""
-
-MOST_TICKS = 4096
-"""Rows of a table; a timetable that ticks more often is asked again sooner."""
-
-MOST_STEPS = 20_000
-"""Calls of user code for one table."""
-
-
-def tabulate(
-    timetable: Timetable,
-    restriction: TimeRestriction,
-    *,
-    now: datetime,
-    after: DataInterval | None = None,
-) -> data.CustomTimetable:
-    """A custom timetable's coming runs, as data.
-
-    The table begins with the month before `now` (with catchup at the first run) and reaches some two
-    months ahead. It depends on the month of `now` only, so that a file published twice in a month
-    gives the same spec.
-
-    Arguments:
-        restriction: the DAG's bounds.
-        after: go on from the run about this interval rather than from the beginning.
-
-    Raises:
-        AirflowTimetableInvalid: an answer is not a run, or its dates do not advance.
-    """
-    month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    begin = (month - timedelta(days=1)).replace(day=1)
-    until = month + timedelta(days=WINDOW)
-    rows: list[data.RunDates] = []
-    refresh = month + timedelta(days=32)
-    for row in _ask(timetable, restriction, begin, after):
-        if row.run_after > until:
-            break
-        if restriction.catchup or row.run_after >= begin:
-            rows.append(row)
-        if len(rows) == MOST_TICKS:
-            refresh = rows[MOST_TICKS // 2].run_after
-            break
-    kind = type(timetable)
-    return data.CustomTimetable(
-        timetable=f"{kind.__module__}.{kind.__qualname__}",
-        ticks=tuple(rows),
-        refresh_after=refresh.replace(day=1) if len(rows) < MOST_TICKS else refresh,
-        description=timetable.description or timetable.summary,
-        active_runs_limit=timetable.active_runs_limit,
-    )
-
-
-def _ask(
-    timetable: Timetable, restriction: TimeRestriction, begin: datetime, after: DataInterval | None
-) -> Iterator[data.RunDates]:
-    """The runs that user code names, one after the other.
-
-    Every run since the start date is asked for, also without catchup: a rule such as "every third
-    workday" needs its beginning. One that ticks so often that this would take too long is asked from
-    `begin` on instead.
-    """
-    bounds = TimeRestriction(_for_user(restriction.earliest), _for_user(restriction.latest), True)
-    if restriction.earliest is None:
-        bounds = bounds._replace(catchup=restriction.catchup)
-    last = DagRunInfo(after.end, DataInterval(*map(_for_user, after))) if after is not None else None
-    previous: data.RunDates | None = None
-    for step in range(MOST_STEPS):
-        found = timetable.next_dagrun_info_v2(last_dagrun_info=last, restriction=bounds)
-        if found is None:
-            return
-        row = _row(timetable, found, previous)
-        if step == MOST_STEPS // 2 and row.run_after < begin:
-            bounds, last, previous = bounds._replace(earliest=_for_user(begin)), None, None
-            continue
-        yield row
-        last, previous = found, row
-
-
-def _row(timetable: Timetable, found: Any, previous: data.RunDates | None) -> data.RunDates:
-    name = type(timetable).__name__
-    if not isinstance(found, tuple) or not hasattr(found, "data_interval"):
-        raise AirflowTimetableInvalid(f"{name}.next_dagrun_info() must return a DagRunInfo or None, not {found!r}")
-    interval = found.data_interval
-    if interval is None:
-        raise AirflowTimetableInvalid(f"{name}: a run without a data interval needs partitions, which Piper has not yet")
-    moments = [found.run_after, interval.start, interval.end]
-    if any(one.tzinfo is None for one in moments):
-        raise AirflowTimetableInvalid(f"{name}: {found!r} has a date without a time zone")
-    run_after, start, end = map(moment, moments)
-    if previous is not None and (start <= previous.logical_date or run_after <= previous.run_after):
-        raise AirflowTimetableInvalid(
-            f"{name}.next_dagrun_info() does not advance: after {previous.logical_date} it answers {start}"
-        )
-    return data.RunDates(start, data.DataInterval(start, end), run_after)
-
-
-def manual_interval(timetable: Timetable, run_after: datetime) -> data.DataInterval:
-    """What a run made by hand at that moment is about, by the author's own rule."""
-    found = timetable.infer_manual_data_interval(run_after=_for_user(run_after))
-    return data.DataInterval(moment(found.start), moment(found.end))
-
-
-def _for_user(at: datetime | None) -> Any:
-    """A date as Airflow hands it to timetables: pendulum's, whose `add` and `start_of` they use."""
-    import pendulum  # only publication of a custom timetable needs it
-
-    return None if at is None else pendulum.instance(at)

@@ -49,7 +49,7 @@ def convert_to_utc(value: dt.datetime | None) -> pendulum.DateTime | None:
     return pendulum.instance(aware.astimezone(utc))
 
 
-def coerce_datetime(v: dt.datetime | None, tz: dt.tzinfo | None = None) -> pendulum.DateTime | None:
+def coerce_datetime(v: dt.datetime | None, tz: Any = None) -> pendulum.DateTime | None:
     """A pendulum datetime, in UTC or in `tz`."""
     if v is None:
         return None
@@ -59,13 +59,12 @@ def coerce_datetime(v: dt.datetime | None, tz: dt.tzinfo | None = None) -> pendu
 
 def datetime(*args: Any, **kwargs: Any) -> dt.datetime:
     """`datetime.datetime`, in UTC unless a zone is given."""
-    kwargs.setdefault("tzinfo", utc)
-    return dt.datetime(*args, **kwargs)
+    return dt.datetime(*args, **{"tzinfo": utc, **kwargs})  # noqa: DTZ001 - it has one
 
 
-def parse(string: str, timezone: dt.tzinfo | str | None = None, *, strict: bool = False) -> pendulum.DateTime:
+def parse(string: str, timezone: Any = None, *, strict: bool = False) -> pendulum.DateTime:
     """A datetime from text, in UTC or in `timezone` unless the text says."""
-    found = pendulum.parse(string, tz=timezone or utc, strict=strict)  # type: ignore[arg-type]
+    found = pendulum.parse(string, tz=timezone or utc, strict=strict)
     if not isinstance(found, pendulum.DateTime):
         raise ValueError(f"{string!r} is not a date")
     return found

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from piper.model.spec import RETURN_KEY, ConcatLength, LengthExpression, ResultLength, ZipLength
 from piper.sdk.exceptions import AirflowException
 from piper.sdk.node import DependencyMixin
-from piper.sdk.operator import AbstractOperator
+from piper.sdk.operator import PLAIN, AbstractOperator
 
 if TYPE_CHECKING:
     from piper.sdk.edges import EdgeModifier
@@ -332,19 +332,23 @@ def _references_only(args: Sequence[Any], doing: str) -> list[XComArg]:
 # --- looking for references ---------------------------------------------------------------------
 
 
-def references_in(value: Any) -> Iterator[Reference]:
+def references_in(value: Any) -> list[Reference]:
     """All references in a value: in lists, tuples, sets, dicts, and in objects with `template_fields`."""
-    if isinstance(value, ResolveMixin):
-        yield from value.iter_references()
-    elif isinstance(value, list | tuple | set | frozenset):
-        for element in value:
-            yield from references_in(element)
-    elif isinstance(value, dict):
-        for element in value.values():
-            yield from references_in(element)
-    elif isinstance(value, AbstractOperator):
-        for name in value.template_fields:
-            yield from references_in(getattr(value, name, None))
+    found: list[Reference] = []
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if type(one) in PLAIN:
+            continue
+        if isinstance(one, ResolveMixin):
+            found += one.iter_references()
+        elif isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list | tuple | set | frozenset):
+            waiting += one
+        elif isinstance(one, AbstractOperator):
+            waiting += [getattr(one, name, None) for name in one.template_fields]
+    return found
 
 
 # --- resolved values ----------------------------------------------------------------------------

@@ -108,8 +108,6 @@ class Context(dict[str, Any]):
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Mapping) and dict(self) == dict(other))
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         return f"<context of {self._execution.ti!r}>"
 
@@ -170,14 +168,11 @@ def _previous(read: Callable[[Any], datetime | None]) -> Maker:
 
 
 def _params(execution: Execution) -> dict[str, Any]:
-    from piper.sdk.params import process_params  # lazy: brings JSON Schema, and few workflows have params
-
-    task, conf = execution.task, execution.facts.run.conf
-    dag = task.get_dag()
-    if not conf and not task._params and not (dag is not None and dag.has_params):
-        return {}
-    resolved: dict[str, Any] = process_params(dag, task, conf, suppress_exception=False)
-    return resolved
+    """The values of all params, checked: the run's `conf` over the task's over the DAG's."""
+    params = execution.task.params
+    params.update(execution.facts.run.conf)
+    values: dict[str, Any] = params.validate()
+    return values
 
 
 def _variables(execution: Execution) -> dict[str, VariableAccessor]:
@@ -251,8 +246,16 @@ _WITH_ASSETS: dict[str, Maker] = {
     "asset_state_store": lambda execution: Missing("asset state store (AIP-103)"),
 }
 
-KNOWN_CONTEXT_KEYS = frozenset(_DATED) | frozenset(_WITH_ASSETS) | {"exception", "reason", "templates_dict"}
-"""Names of parameters that a task's function may leave to be filled from the context."""
+KNOWN_CONTEXT_KEYS = (
+    frozenset(_DATED)
+    | frozenset(_WITH_ASSETS)
+    | {"exception", "expanded_ti_count", "reason", "templates_dict", "test_mode", "try_number"}
+)
+"""Names that a parameter of a task's function may have to be filled from the context.
+
+Some are in the context only at times: `exception` in callbacks, `reason` in those of a DAG, `templates_dict` in a
+PythonOperator. Airflow 3.3.2 reserves the last three without ever setting them.
+"""
 
 _OF_THE_TASK = ("inlet_events", "inlets", "map_index_template", "outlets", "params", "task")
 

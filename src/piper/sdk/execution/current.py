@@ -21,9 +21,8 @@ from piper.sdk.execution.channel import Channel
 if TYPE_CHECKING:
     from piper.sdk.execution.asset_events import InletEvents, OutletEvents, TriggeringEvents
     from piper.sdk.execution.context import Context
-    from piper.sdk.execution.instance import RuntimeTaskInstance
-
     from piper.sdk.execution.dag_run import DagRun
+    from piper.sdk.execution.instance import RuntimeTaskInstance
 
 
 class Execution:
@@ -44,10 +43,15 @@ class Execution:
         self.pushed: dict[str, wire.XComPush] = {}
         """XComs that wait for the report, by key."""
         self.decision: Decision | None = None
+        self.told_to_end = False
         self.metrics: dict[str, Json] = {}
         self.parameters: dict[str, Json] = {}
         self.inputs: dict[str, Json] = {}
         self.outputs: dict[str, Json] = {}
+        self.rendered: dict[str, Json] | None = None
+        """The template fields as people will see them."""
+        self.label = ""
+        """Of a mapped instance: its name for people."""
 
     @cached_property
     def context(self) -> Context:
@@ -90,7 +94,7 @@ class Execution:
         """The events that caused the run, fetched when looked at."""
         from piper.sdk.execution.asset_events import TriggeringEvents
 
-        return TriggeringEvents(self.channel)
+        return TriggeringEvents(self.channel, self.facts.run.run_type)
 
     @cached_property
     def previous_success(self) -> wire.RunContext | None:

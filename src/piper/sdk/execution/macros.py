@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
+from piper.sdk.execution.importing import import_for
+
 __all__ = ["datetime", "datetime_diff_for_humans", "ds_add", "ds_format", "ds_format_locale", "random", "timedelta"]
 
 random: Callable[[], float] = _random.random
@@ -38,9 +40,9 @@ def ds_format_locale(ds: str, input_format: str, output_format: str, locale: Any
         locale: a Babel locale or its name; without one the process's LC_TIME, or `en_US`.
 
     Raises:
-        ImportError: Babel is not installed.
+        AirflowOptionalProviderFeatureException: Babel is not installed.
     """
-    dates = import_module("babel.dates")
+    dates = import_for("macros.ds_format_locale", "babel.dates")
     shown: str = dates.format_datetime(
         _parse(ds, input_format), format=output_format, locale=locale or dates.LC_TIME or "en_US"
     )
@@ -60,7 +62,7 @@ def _parse(ds: str, form: str) -> datetime:
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(name)
+        return import_for(f"macros.{name}", name)
     raise AttributeError(f"there is no macro {name!r}; `user_defined_macros` of the DAG adds your own")
 
 

@@ -11,6 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from piper.model import wire
+from piper.sdk.execution import serde
+from piper.sdk.execution.channel import ask
+from piper.sdk.execution.current import Execution
+from piper.sdk.execution.xcoms import ABSENT, length_of_result, pull_element
 from piper.sdk.mapping import DictOfLists, ExpandInput, ListOfDicts, MappedArgument, MappedOperator
 from piper.sdk.xcom_arg import (
     NOTSET,
@@ -21,13 +26,6 @@ from piper.sdk.xcom_arg import (
     ZipXComArg,
     element_at,
 )
-
-from piper.model import wire
-from piper.model.spec import ResultLength
-from piper.sdk.execution import serde
-from piper.sdk.execution.channel import ask
-from piper.sdk.execution.current import Execution
-from piper.sdk.execution.xcoms import ABSENT, length_of_result, pull_element
 
 if TYPE_CHECKING:
     from piper.sdk.operator import BaseOperator
@@ -40,7 +38,7 @@ def unmap(execution: Execution, operator: MappedOperator) -> tuple[BaseOperator,
         TypeError, ValueError: what it is mapped over has no such elements, or the operator refuses them.
     """
     arguments, pulled = _arguments(execution, operator.expand_input, execution.facts.map_index)
-    return operator.unmap(arguments), pulled
+    return operator.unmap(arguments).prepare_for_execution(), pulled
 
 
 def resolve_group_argument(argument: MappedArgument, context: Mapping[str, Any]) -> Any:
@@ -106,7 +104,7 @@ def _arguments(execution: Execution, expand_input: ExpandInput, index: int) -> t
         written = not isinstance(expand_input.value, XComArg) and isinstance(expand_input.value[index], Mapping)
         return found, set() if written else set(_ids(found))
     positions = _positions(execution, expand_input.value, index)
-    found, pulled = {}, set()
+    found, pulled = {}, set[int]()
     for name, source in expand_input.value.items():
         found[name] = element(execution, source, positions[name])
         if isinstance(source, XComArg):
@@ -179,13 +177,10 @@ def _element_of_row(execution: Execution, sources: Sequence[Any], index: int) ->
 
 
 def _element_of_result(execution: Execution, source: PlainXComArg, index: int) -> Any:
-    task_id, facts = source.operator.task_id, execution.facts
+    task_id = source.operator.task_id
     if source.operator.get_needs_expansion():
         found = ask(execution.channel, wire.GetXComs(task_id, source.key, index, index + 1), wire.XComsFound)
         value = serde.decode(found.values[0][1]) if found.values else ABSENT
-    elif facts.element is not None and index == facts.map_index and facts.task.mapped == ResultLength(task_id):
-        sent = facts.element
-        return serde.decode(sent) if isinstance(sent, bytes) else serde.from_json(sent)
     else:
         value = pull_element(execution, task_id, index)
     if value is ABSENT:

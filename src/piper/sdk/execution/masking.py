@@ -2,17 +2,20 @@
 
 A secret is masked because it was registered (the password of a connection that was fetched, a variable whose
 name says that it is secret, `mask_secret`) or because it stands under a sensitive name in a dict. Masking happens
-here, at the source: what leaves the task's process is already masked.
+twice: what the process composes itself, rendered fields and error messages, is masked here; what it writes to its
+log, by whatever means, is masked by its supervisor, which is told of every secret before it can be written.
 
-The registry is the process's: a task's process runs one task, and a warm one forgets with `forget_secrets`.
+The registry is that of one execution: a warm process begins each with what its file registered, no more.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from piper.model import wire
+from piper.sdk.execution.current import current_execution
 
 MASK = "***"
 
@@ -41,6 +44,8 @@ MAX_DEPTH = 5
 """How deep `redact` looks into nested values; what lies deeper is shown masked as a whole string."""
 
 _secrets: set[str] = set()
+_of_the_file: set[str] = set()
+"""Those registered outside of an execution: while the file was loaded, before its tasks' processes were forked."""
 _pattern: re.Pattern[str] | None = None
 
 
@@ -48,21 +53,11 @@ def mask_secret(secret: Any, name: str | None = None) -> None:
     """Show `***` in place of this secret from now on, in everything this process writes.
 
     Arguments:
-        secret: a string, or a dict or iterable of which each string is a secret; of a dict only the values
-            under sensitive names.
+        secret: a string, an iterable of secrets, or a dict, of which only what is under sensitive names is secret.
         name: what it is called. With a name that is not sensitive nothing is registered.
     """
-    if isinstance(secret, Mapping):
-        for key, value in secret.items():
-            if is_sensitive(str(key)) or not isinstance(value, str):
-                mask_secret(value)
-    elif name is not None and not is_sensitive(name):
-        return
-    elif isinstance(secret, str):
-        _register(secret)
-    elif isinstance(secret, Iterable):
-        for item in secret:
-            mask_secret(item)
+    if name is None or is_sensitive(name) or isinstance(secret, Mapping):
+        _register(_strings(secret))
 
 
 def is_sensitive(name: str) -> bool:
@@ -91,51 +86,45 @@ def redact(value: Any, name: str | None = None, depth: int = 0) -> Any:
     return value
 
 
-def forget_secrets() -> None:
-    """Begin anew: the process goes on to another task."""
-    global _pattern
-    _secrets.clear()
-    _pattern = None
+def begin_masking() -> None:
+    """Forget the secrets of an earlier execution, and have those masked that the file registered when it was loaded."""
+    if _secrets != _of_the_file:
+        _secrets.clear()
+        _secrets.update(_of_the_file)
+        _compile()
+    execution = current_execution()
+    if execution is not None and _secrets:
+        execution.channel.ask(wire.Mask(tuple(sorted(_secrets))))
 
 
-def _register(secret: str) -> None:
-    global _pattern
-    secret = secret.strip()
-    if len(secret) < SHORTEST_SECRET or secret in _secrets:
+def _strings(secret: Any) -> Iterator[str]:
+    """The strings to mask in a value: of a dict those under sensitive names, of anything else all."""
+    if isinstance(secret, str):
+        yield secret.strip()
+    elif isinstance(secret, Mapping):
+        for key, value in secret.items():
+            if is_sensitive(str(key)) or isinstance(value, Mapping):
+                yield from _strings(value)
+    elif isinstance(secret, Iterable) and not isinstance(secret, bytes):
+        for item in secret:
+            yield from _strings(item)
+
+
+def _register(strings: Iterable[str]) -> None:
+    new = {each for each in strings if len(each) >= SHORTEST_SECRET} - _secrets
+    if not new:
         return
-    _secrets.add(secret)
+    _secrets.update(new)
+    _compile()
+    execution = current_execution()
+    if execution is None:
+        _of_the_file.update(new)
+    else:
+        execution.channel.ask(wire.Mask(tuple(sorted(new))))
+
+
+def _compile() -> None:
+    global _pattern
     # Longest first, so that a secret which contains another is masked whole.
-    _pattern = re.compile("|".join(re.escape(each) for each in sorted(_secrets, key=len, reverse=True)))
-
-
-class MaskingFilter(logging.Filter):
-    """Masks what is logged, arguments and traceback included. Belongs on handlers, not on loggers."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if _pattern is None:
-            return True
-        record.msg = mask(record.getMessage())
-        record.args = ()
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-        if record.exc_text:
-            record.exc_text = mask(record.exc_text)
-        return True
-
-
-class MaskedStream:
-    """A text stream that masks what is written to it: standard output and error of a task's process."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._stream.write(mask(text))
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    longest_first = sorted(_secrets, key=len, reverse=True)
+    _pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None

@@ -40,7 +40,7 @@ MAX_MAP_LENGTH = int(os.environ.get("PIPER_TASKS__MAX_MAP_LENGTH", "100000"))
 """Most elements of a result that other tasks are mapped over. (Airflow's default is 1024.)"""
 
 PAGE = 200
-"""Values of a mapped task that are fetched together."""
+"""Values of a mapped task that are asked for together; long ones come fewer at a time."""
 
 ABSENT: Any = object()
 """Where None is a value."""
@@ -172,15 +172,17 @@ def _pulled_here(execution: Execution, task_id: str, key: str, map_index: int | 
         mine = execution.pushed.get(key)
         return ABSENT if mine is None else serde.decode(mine.value)
     if map_index in (None, UNMAPPED):
-        sent = facts.xcoms.get(f"{task_id}/{key}", ABSENT)
-        if sent is not ABSENT:
-            return serde.decode(sent) if isinstance(sent, bytes) else serde.from_json(sent)
+        sent = facts.xcoms.get(f"{task_id}/{key}")
+        if sent is not None:
+            return serde.decode(sent)
     return ABSENT
 
 
 def pull_element(execution: Execution, task_id: str, index: int) -> Any:
     """One element of the list or dict that an unmapped task returned; of a dict, (key, value). Or ABSENT."""
-    found = ask(execution.channel, wire.GetXCom(task_id, RETURN_KEY, element=index), wire.XComFound)
+    # With the task comes its own element, where it is mapped over one result alone.
+    sent = execution.facts.element if index == execution.facts.map_index else None
+    found = sent or ask(execution.channel, wire.GetXCom(task_id, RETURN_KEY, element=index), wire.XComFound)
     if found.value is None:
         return ABSENT
     value = serde.decode(found.value)
@@ -212,7 +214,7 @@ class LazyXComSequence(Sequence[Any]):
         self._execution = execution
         self._where = (task_id, key, workflow_id, run_id)
         self._length: int | None = None
-        self._pages: dict[int, list[Any]] = {}
+        self._values: dict[int, Any] = {}
 
     def __len__(self) -> int:
         if self._length is None:
@@ -232,21 +234,14 @@ class LazyXComSequence(Sequence[Any]):
         position = key.__index__()
         if position < 0:
             position += len(self)
-        if position < 0:
-            raise IndexError(f"there are {len(self)} results")
-        number, offset = divmod(position, PAGE)
-        page = self._fetch(number)
-        if offset >= len(page):
+        if position not in self._values and position >= 0:
+            self._fetch(position)
+        if position not in self._values:
             raise IndexError(f"there are {len(self)} results, and none at position {key}")
-        return page[offset]
+        return self._values[position]
 
     def __iter__(self) -> Iterator[Any]:
-        number = 0
-        while page := self._fetch(number):
-            yield from page
-            if len(page) < PAGE:
-                return
-            number += 1
+        return (self[position] for position in range(len(self)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(_equal, self, other))
@@ -261,16 +256,14 @@ class LazyXComSequence(Sequence[Any]):
         """All of them, now."""
         return list(self)
 
-    def _fetch(self, number: int) -> list[Any]:
-        page = self._pages.get(number)
-        if page is None:
-            task_id, key, workflow_id, run_id = self._where
-            start = number * PAGE
-            asked = wire.GetXComs(task_id, key, start, start + PAGE, workflow_id=workflow_id, run_id=run_id)
-            found = ask(self._execution.channel, asked, wire.XComsFound)
-            self._length = found.total
-            page = self._pages[number] = [serde.decode(text) for _, text in found.values]
-        return page
+    def _fetch(self, start: int) -> None:
+        """Ask for the values from a position on."""
+        task_id, key, workflow_id, run_id = self._where
+        asked = wire.GetXComs(task_id, key, start, start + PAGE, workflow_id=workflow_id, run_id=run_id)
+        found = ask(self._execution.channel, asked, wire.XComsFound)
+        self._length = found.total
+        for position, (_, text) in enumerate(found.values, start):
+            self._values[position] = serde.decode(text)
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property, wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, TypeVar, Unpack, overload
 
 from piper.model.ids import check_workflow_id
@@ -30,7 +31,7 @@ from piper.sdk.group import TaskGroup
 from piper.sdk.params import DagParam, ParamsDict
 from piper.sdk.place import Place, place_of
 from piper.sdk.spelling import nearest, only_known
-from piper.sdk.timetables import Timetable, as_timetable
+from piper.sdk.timetables import AssetTriggeredTimetable, Timetable, as_timetable
 from piper.sdk.xcom_arg import NOTSET, PlainXComArg
 
 if TYPE_CHECKING:
@@ -179,13 +180,13 @@ class DAG:
     is_paused_upon_creation: bool | None = None
     jinja_environment_kwargs: Mapping[str, Any] | None = None
     render_template_as_native_obj: bool = False
-    owner_links: Mapping[str, str] = {}  # noqa: RUF012 - replaced, never changed in place
+    owner_links: Mapping[str, str] = MappingProxyType({})
     auto_register: bool = True
     fail_fast: bool = False
     allowed_run_types: frozenset[RunType] | None = None
     disable_bundle_versioning: bool = False
     rerun_with_latest_version: bool | None = None
-    freshness: Mapping[str, timedelta] = {}  # noqa: RUF012
+    freshness: Mapping[str, timedelta] = MappingProxyType({})
     compute_mode: ComputeMode = ComputeMode.SINGLE
     compute_centres: Sequence[str] = ()
 
@@ -277,7 +278,7 @@ class DAG:
             ) from error
 
     def _check_run_types(self, allowed: frozenset[RunType]) -> None:
-        if self.timetable.asset_condition is not None and not self.timetable.can_be_scheduled:
+        if isinstance(self.timetable, AssetTriggeredTimetable):
             needed, why = RunType.ASSET_TRIGGERED, "it is scheduled by assets"
         elif self.timetable.can_be_scheduled:
             needed, why = RunType.SCHEDULED, "it has a schedule"
@@ -319,7 +320,7 @@ class DAG:
     @property
     def fileloc(self) -> str:
         """The file that makes it, as an absolute path."""
-        return self._fileloc if self._fileloc else self._place[0].co_filename if self._place is not None else ""
+        return self._fileloc or (self._place[0].co_filename if self._place is not None else "")
 
     @fileloc.setter
     def fileloc(self, value: str) -> None:
@@ -525,9 +526,9 @@ class DAG:
         from piper.sdk.group import MappedTaskGroup  # asked once per process
         from piper.sdk.mapping import MappedOperator
 
-        mapped = [task for task in self.task_dict.values() if isinstance(task, MappedOperator)]
-        groups = [group for group in self.task_group_dict.values() if isinstance(group, MappedTaskGroup)]
-        return frozenset(source.task_id for node in (*mapped, *groups) for source, _ in node.expand_input.references())
+        nodes = (*self.task_dict.values(), *self.task_group_dict.values())
+        inputs = [node.expand_input for node in nodes if isinstance(node, MappedOperator | MappedTaskGroup)]
+        return frozenset(source.task_id for one in inputs for source, _ in one.references())
 
     def get_template_env(self, *, force_sandboxed: bool = False) -> jinja2.Environment:
         """The Jinja environment of its templates."""
@@ -587,7 +588,9 @@ def _prepare_owner_links(dag: DAG, value: Mapping[str, str]) -> None:
     for owner, link in value.items():
         parts = urlsplit(link)
         if not (parts.path if parts.scheme == "mailto" else parts.scheme and parts.netloc):
-            raise ValueError(f"DAG {dag.dag_id!r}: the link {link!r} of owner {owner!r} is no URL and no mailto: address")
+            raise ValueError(
+                f"DAG {dag.dag_id!r}: the link {link!r} of owner {owner!r} is no URL and no mailto: address"
+            )
     dag.owner_links = dict(value)
 
 
