@@ -20,9 +20,7 @@ from typing import Never
 
 import piper.sdk
 from piper.model.spec import encode_spec
-from piper.sdk.dag import DAG
-from piper.sdk.decorators import task
-from piper.sdk.operator import BaseOperator
+from piper.sdk import DAG, BaseOperator, task
 from piper.sdk.specs import operator_schemas, spec_of
 from piper.serializer.child.loading import Wiring, load_and_exit
 from piper.serializer.child.processes import children, family, group_of, kill, members, resident, send_group
