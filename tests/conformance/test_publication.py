@@ -322,14 +322,14 @@ def test_another_team_takes_over_with_the_bundle(desk: Desk) -> None:
     assert desk.file("a.py").team == "blue"
 
 
-def test_workflows_made_by_hand_are_strangers(desk: Desk) -> None:
+def test_workflows_made_by_hand_have_a_holder_too(desk: Desk) -> None:
     by_hand = Bundle(name="api", team="red", folder=Path("/"), kind="api")
     desk.publisher.files["api"] = {}
     desk.publish(loaded("x", checked("w")), bundle=by_hand)
     desk.begin()
-    assert desk.publisher.claims.conflicts(FileName("dags", "a.py"), ["w"]) == {"w": FileName("api", "x")}
-    desk.publisher.claims.drop("api")  # made after this term began
-    assert desk.publisher.strangers([DAGS], ["w", "v"]) == {"w": FileName("api", "x")}
+    assert desk.publisher.holders(["w", "v"], [DAGS]) == {"w": FileName("api", "x")}
+    desk.publisher.claims.drop("api")  # as if it had been made after this term began
+    assert desk.publisher.holders(["w", "v"], [DAGS]) == {"w": FileName("api", "x")}
 
 
 def test_operators_of_a_bundle_are_its_own_and_installed_ones_everybodys(desk: Desk) -> None:

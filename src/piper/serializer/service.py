@@ -28,7 +28,8 @@ from piper.serializer.bundles import (
     find_files,
 )
 from piper.serializer.changes import FileName, Tree, must_load
-from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome, already_defined
+from piper.serializer.contention import resolve
+from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome
 from piper.serializer.publish import CHUNK, Publication, Publisher
 from piper.serializer.snapshots import SnapshotStore
 from piper.serializer.supervisor import Loader, LoadRequest
@@ -98,6 +99,11 @@ class _Load:
     def file(self) -> FileName:
         """What it loads."""
         return FileName(self.followed.bundle.name, self.path)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the file is still there."""
+        return self.path in find_files(self.followed.scan, self.followed.bundle)
 
 
 class SerializerService(Service):
@@ -310,57 +316,23 @@ class SerializerService(Service):
 
     def _ready(self) -> Mapping[tuple[_Followed, Tree], Sequence[Outcome]]:
         """The outcomes that can be published, by bundle and tree; the others wait for the file they contend with."""
-        batch = {load.file: (load, outcome) for load, outcome in sorted(self._outcomes, key=lambda one: one[0].file)}
-        self._outcomes = []
-        taken: dict[str, FileName] = {}
+        loads = {load.file: load for load, _ in self._outcomes}
+        outcomes = {load.file: outcome for load, outcome in self._outcomes if load.is_wanted}
+        ids = [one for outcome in outcomes.values() if isinstance(outcome, LoadedFile) for one in outcome.ids]
+        waiting = (FileName(one.bundle.name, path) for one in self._followed for _, path in one.waiting)
+        resolved = resolve(
+            outcomes,
+            self._publisher.holders(ids, self._bundles),
+            gone={FileName(one.bundle.name, path) for one in self._followed for path in one.gone},
+            pending={*waiting, *(load.file for load in self._loads.values())},
+            teams={bundle.name: bundle.team for bundle in self._bundles},
+        )
+        self._outcomes = [(loads[file], outcomes[file]) for file in sorted(resolved.waiting)]
         ready: dict[tuple[_Followed, Tree], list[Outcome]] = {}
-        for file, (load, outcome) in batch.items():
-            if load.path not in find_files(load.followed.scan, load.followed.bundle):
-                continue
-            if isinstance(outcome, LoadedFile):
-                rivals = self._rivals(file, outcome, batch, taken)
-                if any(self._is_pending(rival) for rival in rivals.values()):
-                    self._outcomes.append((load, outcome))
-                    continue
-                if rivals:
-                    outcome = self._refused(file, outcome, rivals)
-                else:
-                    taken |= dict.fromkeys(outcome.ids, file)
+        for file, outcome in resolved.ready.items():
+            load = loads[file]
             ready.setdefault((load.followed, _newest_tree(load, outcome)), []).append(outcome)
         return ready
-
-    def _rivals(
-        self,
-        file: FileName,
-        outcome: LoadedFile,
-        batch: Mapping[FileName, tuple[_Load, Outcome]],
-        taken: Mapping[str, FileName],
-    ) -> dict[str, FileName]:
-        """Workflow id → the other file that defines it, and will go on to as far as one can know."""
-        ids = outcome.ids
-        rivals = self._publisher.claims.conflicts(file, ids) | self._publisher.strangers(self._bundles, ids)
-        rivals = {one: rival for one, rival in rivals.items() if not self._gives_up(rival, one, batch)}
-        return rivals | {one: taken[one] for one in ids if one in taken}
-
-    def _gives_up(self, rival: FileName, workflow_id: str, batch: Mapping[FileName, tuple[_Load, Outcome]]) -> bool:
-        """Whether a file that defined a workflow has gone, or is about to be published without it."""
-        followed = next((one for one in self._followed if one.bundle.name == rival.bundle), None)
-        if followed is not None and rival.path in followed.gone:
-            return True
-        outcome = batch[rival][1] if rival in batch else None
-        return isinstance(outcome, LoadedFile) and workflow_id not in outcome.ids
-
-    def _is_pending(self, file: FileName) -> bool:
-        """Whether a file is being loaded or waits for that."""
-        waiting = {FileName(one.bundle.name, path) for one in self._followed for _, path in one.waiting}
-        return file in waiting or any(load.file == file for load in self._loads.values())
-
-    def _refused(self, file: FileName, outcome: LoadedFile, rivals: Mapping[str, FileName]) -> FailedFile:
-        """A file that defines what another one does. Where that is, its own team alone may know."""
-        workflow_id, rival = min(rivals.items())
-        teams = {bundle.name: bundle.team for bundle in self._bundles}
-        is_ours = teams.get(rival.bundle) == teams[file.bundle]
-        return already_defined(outcome, workflow_id, f"in {rival.path}" if is_ours else "elsewhere")
 
     def _withdraw(self, fence: Fence) -> None:
         """End the workflows of files that are gone, once no file is left to load that may have taken them over."""
