@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -108,10 +108,14 @@ class FolderScanner:
 
     Arguments:
         keep: called with the content of every file that is new or has changed.
+        hidden: folders that are no part of any bundle, wherever they lie: PIPER_HOME.
     """
 
-    def __init__(self, folder: Path, keep: Keep, limits: BundleLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, folder: Path, keep: Keep, limits: BundleLimits = DEFAULT_LIMITS, *, hidden: Sequence[Path] = ()
+    ) -> None:
         self._folder = folder
+        self._hidden = {os.path.realpath(path) for path in hidden}
         self._keep = keep
         self._limits = limits
         self._root = ""
@@ -171,6 +175,8 @@ class FolderScanner:
                 self._note(entry, path, found)
                 if name.endswith(".py") and self._matches(NOT_LOADED, unloaded, path):
                     found.unloaded.add(path)
+            elif true_path in self._hidden:
+                continue
             elif linked and true_path in above:
                 found.left_out[path] = "it links to a folder that it is in"
             else:

@@ -200,7 +200,9 @@ class SerializerService(Service):
         self._publisher.read(self._bundles)
         self._tell_owners(self._publisher.introduce(self._bundles, fence, self._clock.now()))
         self._followed = [
-            _Followed(bundle, FolderScanner(bundle.folder, self._snapshots.keep, self._limits))
+            _Followed(
+                bundle, FolderScanner(bundle.folder, self._snapshots.keep, self._limits, hidden=[self._snapshots.home])
+            )
             for bundle in self._bundles
         ]
         self._next_clean = self._clock.monotonic() + CLEAN_SECONDS

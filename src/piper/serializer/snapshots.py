@@ -40,9 +40,9 @@ class SnapshotStore:
     """The blobs and snapshots of one PIPER_HOME. One thread writes; anybody may read the finished trees."""
 
     def __init__(self, home: Path) -> None:
-        true_home = home.resolve()
-        self.blobs = true_home / "blobs"
-        self.trees = true_home / "snapshots"
+        self.home = home.resolve()
+        self.blobs = self.home / "blobs"
+        self.trees = self.home / "snapshots"
         for folder in (self.blobs, self.trees):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._remove_leftovers()

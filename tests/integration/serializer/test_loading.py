@@ -242,6 +242,22 @@ def test_piper_home_is_hidden_also_where_all_around_it_may_be_read(root: Path, t
 
 
 @NEEDS_LANDLOCK
+def test_piper_home_is_hidden_also_when_it_lies_in_the_folder_that_is_loaded(root: Path) -> None:
+    """`piper run ~/a.py`, with everything of Piper in ~/.piper."""
+    (root / ".piper").mkdir()
+    (root / ".piper/secret.key").write_text("s3cret")
+    (root / "helper.py").write_text("name = 'w'\n")
+    (root / "a.py").write_text("from helper import name\n" + defining("w") + "open('.piper/secret.key')\n")
+    loader = Loader(hidden=[root / ".piper"])
+    try:
+        failed = bad(load_all(loader, [LoadRequest(root=root, file="a.py")])["a"])
+    finally:
+        loader.close()
+    assert "PermissionError" in failed.message
+    assert failed.line == 7
+
+
+@NEEDS_LANDLOCK
 def test_a_file_cannot_write_to_its_bundle(run: Run, root: Path) -> None:
     assert "PermissionError" in bad(run(a="open('new.py', 'w')\n")["a"]).message
     assert not (root / "new.py").exists()

@@ -180,6 +180,17 @@ def test_a_file_that_turns_into_a_link_out_is_not_read(
     assert contents.given == []
 
 
+def test_piper_home_is_no_part_of_a_bundle_that_it_lies_in(folder: Path) -> None:
+    write(folder, a_py=DAG, home__dags__b_py=DAG, home__secret="s3cret")
+    scanner = FolderScanner(folder, stream_hash, hidden=[folder / "home"])
+    assert set(scanner.scan().manifest) == {"a.py"}
+
+
+def test_a_bundle_within_piper_home_is_a_bundle(folder: Path) -> None:
+    write(folder, dags__a_py=DAG)
+    assert set(FolderScanner(folder / "dags", stream_hash, hidden=[folder]).scan().manifest) == {"a.py"}
+
+
 # --- cost ---------------------------------------------------------------------------------------------
 
 

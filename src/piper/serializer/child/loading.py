@@ -68,7 +68,8 @@ def load_and_exit(load: Load, limits: Limits, hidden: tuple[str, ...], wiring: W
         process = os.getpid()
         _become_its_own(load, wiring)
         _limit(limits, wiring.trace)
-        landlock.confine(_readable(load, hidden), (*DEVICES, wiring.home))
+        # The names in the root are needed to import from it, whatever of it is hidden.
+        landlock.confine(_readable(load, hidden), (*DEVICES, wiring.home), [load.root])
         _announce_exits(wiring.trace)
         watch = Watch(load.root, wiring.trace)
         for data in _in_portions(_frames(load, watch, wiring.home)):
@@ -129,10 +130,8 @@ def _lower(kind: int, soft: int, hard: int) -> None:
 def _readable(load: Load, hidden: tuple[str, ...]) -> Iterator[str]:
     """The system, the interpreter with its packages, the snapshot; nothing of what is hidden."""
     interpreter = {sys.prefix, sys.base_prefix, sys.exec_prefix, *filter(None, sys.path)}
-    wanted = {os.path.realpath(path) for path in (*SYSTEM, *RESOLVED, *interpreter, *load.readable)}
-    for path in wanted:
+    for path in {os.path.realpath(path) for path in (*SYSTEM, *RESOLVED, *interpreter, *load.readable, load.root)}:
         yield from landlock.around(path, hidden)
-    yield load.root
 
 
 def _announce_exits(trace: int) -> None:
