@@ -17,8 +17,9 @@ from piper.model.ids import check_workflow_id
 from piper.model.spec import RETURN_KEY, LengthExpression, LiteralLength, ProductLength
 from piper.model.states import TriggerRule
 from piper.sdk import scope
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS
-from piper.sdk.operator import AbstractOperator, BaseOperator, merge_defaults
+from piper.sdk.operator import BaseOperator, merge_defaults
 from piper.sdk.signatures import constructor_arguments
 from piper.sdk.spelling import only_known
 from piper.sdk.xcom_arg import Reference, ResolveMixin, XComArg, references_in

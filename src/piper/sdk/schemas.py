@@ -23,8 +23,9 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from piper.model.spec import Json
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, OperatorArguments
-from piper.sdk.operator import AbstractOperator, BaseOperator
+from piper.sdk.operator import BaseOperator
 from piper.sdk.signatures import constructor_arguments
 
 

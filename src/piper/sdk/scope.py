@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from piper.sdk.abstract_operator import AbstractOperator
     from piper.sdk.dags import DAG
     from piper.sdk.group import TaskGroup
     from piper.sdk.mapping import OperatorPartial
-    from piper.sdk.operator import AbstractOperator
 
 _dags: list[DAG | None] = []
 _groups: list[TaskGroup] = []

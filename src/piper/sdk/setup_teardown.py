@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from piper.sdk import scope
+from piper.sdk.abstract_operator import AbstractOperator, task_of
 from piper.sdk.exceptions import AirflowException
 from piper.sdk.node import DependencyMixin
-from piper.sdk.operator import AbstractOperator, task_of
 from piper.sdk.scope import SetupScope
 
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from piper.model.spec import RETURN_KEY, ConcatLength, LengthExpression, ResultLength, ZipLength
+from piper.sdk.abstract_operator import PLAIN, AbstractOperator
 from piper.sdk.exceptions import AirflowException
 from piper.sdk.node import DependencyMixin
-from piper.sdk.operator import PLAIN, AbstractOperator
 
 if TYPE_CHECKING:
     from piper.sdk.edges import EdgeModifier

@@ -99,6 +99,9 @@ def test_the_log_shows_what_was_returned_unless_it_is_not_to(caplog: pytest.LogC
     caplog.clear()
     calling(lambda: "secret", show_return_value_in_logs=False)
     assert "secret" not in caplog.text
+    caplog.clear()
+    calling(lambda: None)
+    assert caplog.text == ""
 
 
 def test_a_decorated_function_is_called_with_its_arguments_and_the_context() -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from piper.model import schedule as data
 from piper.model.spec import AssetRef
-from piper.sdk.assets import Asset, AssetAccessControl, AssetAlias, AssetAll, AssetAny, Metadata, Model, asset
+from piper.sdk.asset_decorator import asset
+from piper.sdk.assets import Asset, AssetAccessControl, AssetAlias, AssetAll, AssetAny, Metadata, Model
+from piper.sdk.built_in_timetables import AssetOrTimeSchedule, CronTriggerTimetable
 from piper.sdk.dags import DAG
 from piper.sdk.decorators import task
-from piper.sdk.timetables import AssetOrTimeSchedule, CronTriggerTimetable
 from tests.unit.sdk.operators import shell, spec, task_of
 
 A = Asset("a", "s3://bucket/a")
@@ -32,7 +33,7 @@ def test_name_and_uri_stand_in_for_each_other() -> None:
         ("S3://Bucket/key/", "s3://Bucket/key"),
         ("s3://bucket", "s3://bucket/"),
         ("file:///tmp/x?b=2&a=1#part", "file:///tmp/x?a=1&b=2"),
-        ("x-own://As It Is/", "x-own://As It Is/"),
+        ("x-own://a/b/#c", "x-own://a/b/#c"),
         ("just words", "just words"),
     ],
 )

@@ -14,7 +14,8 @@ from piper.model.states import RunType
 from piper.sdk import scope
 from piper.sdk.assets import Asset
 from piper.sdk.callbacks import SyncCallback
-from piper.sdk.dags import DAG, dag
+from piper.sdk.dag_decorator import dag
+from piper.sdk.dags import DAG
 from piper.sdk.deadlines import DeadlineAlert, DeadlineReference, deadline_reference
 from piper.sdk.exceptions import AirflowDagCycleException
 from piper.sdk.params import DagParam, Param

@@ -75,6 +75,15 @@ def test_a_setup_scope_within_a_teardown_scope() -> None:
     assert upstream(dag)["delete"] == ("work",)
 
 
+def test_where_every_task_is_tied_already_the_first_and_the_last_are_taken() -> None:
+    with DAG("d") as dag:
+        before, after = shell("before"), shell("after")
+        with shell("delete").as_teardown(setups=shell("create")):
+            before >> shell("a") >> shell("b") >> after
+    assert upstream(dag)["a"] == ("before", "create")
+    assert upstream(dag)["delete"] == ("b", "create")
+
+
 def test_a_task_made_elsewhere_can_be_put_into_a_scope() -> None:
     with DAG("d") as dag:
         early = shell("early")

@@ -12,27 +12,23 @@ from dateutil.relativedelta import relativedelta
 
 from piper.model import schedule as data
 from piper.model.errors import InvalidSpec
-from piper.sdk.custom_timetables import MOST_TICKS, manual_interval, tabulate
-from piper.sdk.dags import DAG
-from piper.sdk.exceptions import AirflowTimetableInvalid
-from piper.sdk.specs import spec_of
-from piper.sdk.timetables import (
+from piper.sdk.built_in_timetables import (
     AssetOrTimeSchedule,
     ContinuousTimetable,
     CronDataIntervalTimetable,
     CronTriggerTimetable,
-    DagRunInfo,
-    DataInterval,
     DeltaDataIntervalTimetable,
     DeltaTriggerTimetable,
     EventsTimetable,
     MultipleCronTriggerTimetable,
     NullTimetable,
     OnceTimetable,
-    TimeRestriction,
-    Timetable,
-    zone_name,
 )
+from piper.sdk.custom_timetables import MOST_TICKS, manual_interval, tabulate
+from piper.sdk.dags import DAG
+from piper.sdk.exceptions import AirflowTimetableInvalid
+from piper.sdk.specs import spec_of
+from piper.sdk.timetables import DagRunInfo, DataInterval, TimeRestriction, Timetable, zone_name
 from tests.unit.sdk.operators import spec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -26,6 +26,7 @@ from piper.sdk.execution.current import (
 )
 from piper.sdk.execution.lazy import Lazy
 from piper.sdk.execution.lookups import get_variable
+from piper.sdk.execution.runner import begin
 from tests.unit.sdk.execution.stage import NOON, MemoryChannel, a_dag, a_run, facts
 
 ALWAYS = {
@@ -43,7 +44,7 @@ DATED = {
 def an_execution(channel: MemoryChannel | None = None, run: wire.RunContext | None = None, **task: Any) -> Execution:
     with a_dag():
         operator = EmptyOperator(task_id="task", **task)
-    return Execution(operator, facts(run=run), channel or MemoryChannel())
+    return begin(operator, facts(run=run), channel or MemoryChannel())
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ def test_keys_of_earlier_versions_are_absent_by_default(context: Context) -> Non
 def test_params_are_those_of_the_dag_under_those_of_the_task_under_the_conf() -> None:
     with a_dag(params={"a": 1, "b": 2, "c": 3}):
         operator = EmptyOperator(task_id="task", params={"b": 20, "c": 30})
-    execution = Execution(operator, facts(run=a_run(conf={"c": 300, "d": 400})), MemoryChannel())
+    execution = begin(operator, facts(run=a_run(conf={"c": 300, "d": 400})), MemoryChannel())
     assert execution.context["params"] == {"a": 1, "b": 20, "c": 300, "d": 400}
 
 
