@@ -8,6 +8,7 @@ time; after anything that went wrong it is.
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -190,7 +191,8 @@ class SerializerService(Service):
         return bool(self._loads or self._outcomes or any(one.waiting or one.gone for one in self._followed))
 
     def _seconds_to_next_scan(self) -> float:
-        return max(0.01, min(one.next_scan for one in self._followed) - self._clock.monotonic())
+        next_scan = min((one.next_scan for one in self._followed), default=math.inf)
+        return min(POLL_SECONDS, max(0.01, next_scan - self._clock.monotonic()))
 
     # --- terms ------------------------------------------------------------------------------------
 
@@ -275,7 +277,8 @@ class SerializerService(Service):
         took = {path: files[path].load_seconds for path in wanted & files.keys()}
         followed.waiting = sorted(((took.get(path, 0.0), path) for path in wanted), reverse=True)
         followed.retry = False
-        followed.plan_at = min((file.reload_at for file in files.values() if file.reload_at), default=NEVER)
+        moments = (files[path].reload_at or NEVER for path in files.keys() & present - busy - wanted)
+        followed.plan_at = min(moments, default=NEVER)
 
     # --- loading ----------------------------------------------------------------------------------
 

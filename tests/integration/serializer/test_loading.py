@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from piper import landlock
+from piper.serializer.child.processes import children
 from piper.serializer.outcomes import Outcome
 from piper.serializer.protocol import Limits
 from piper.serializer.supervisor import Loader, LoadRequest
@@ -317,6 +322,43 @@ def test_the_host_ends_when_its_supervisor_closes(run: Run, loader: Loader) -> N
     loader.close()
     assert not Path(f"/proc/{host}").exists()
     assert loader.host is None
+
+
+def test_nothing_survives_a_server_that_is_killed(root: Path) -> None:
+    (root / "hang.py").write_text("import subprocess\nsubprocess.run(['sleep', '600'])\n")
+    server = """
+import sys
+from pathlib import Path
+from piper.serializer.supervisor import Loader, LoadRequest
+loader = Loader()
+loader.start(LoadRequest(root=Path(sys.argv[1]), file="hang.py"))
+print(loader.host, flush=True)
+loader.wait(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", server, root], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        host = int(process.stdout.readline())
+        (load,) = first_children(host)
+        (sleep,) = first_children(load)
+        process.kill()
+    for pid in (host, load, sleep):
+        assert is_gone(pid), Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def first_children(pid: int) -> list[int]:
+    """The children of a process, as soon as it has some."""
+    deadline = time.monotonic() + 10
+    while not (found := children(pid)):
+        assert time.monotonic() < deadline
+    return found
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process that is no child of ours has ended, or does so soon."""
+    try:
+        return bool(select.select([os.pidfd_open(pid)], [], [], 5)[0])
+    except ProcessLookupError:
+        return True
 
 
 def test_a_stopped_load_has_no_outcome_and_makes_room(loader: Loader, root: Path) -> None:
