@@ -53,7 +53,7 @@ def version() -> int:
     return max(0, int(_libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_ASK_VERSION))))
 
 
-def confine(readable: Iterable[str], writable: Iterable[str]) -> None:
+def confine(readable: Iterable[str], writable: Iterable[str], listable: Iterable[str] = ()) -> None:
     """Restrict this thread and what it starts to these paths, and drop its capabilities.
 
     A path that does not exist grants nothing. Without Landlock only the capabilities go.
@@ -61,6 +61,7 @@ def confine(readable: Iterable[str], writable: Iterable[str]) -> None:
     Arguments:
         readable: files and folders that may be read and executed, with all below them.
         writable: files and folders that may besides be written.
+        listable: folders of which, with all below them, the names may be read.
 
     Raises:
         OSError: the kernel refuses the rules.
@@ -78,6 +79,8 @@ def confine(readable: Iterable[str], writable: Iterable[str]) -> None:
             _allow(ruleset, path, _READ & handled)
         for path in writable:
             _allow(ruleset, path, handled)
+        for path in listable:
+            _allow(ruleset, path, _READ_DIR)
         _call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
     finally:
         os.close(ruleset)

@@ -322,14 +322,14 @@ def test_another_team_takes_over_with_the_bundle(desk: Desk) -> None:
     assert desk.file("a.py").team == "blue"
 
 
-def test_workflows_made_by_hand_are_strangers(desk: Desk) -> None:
+def test_workflows_made_by_hand_have_a_holder_too(desk: Desk) -> None:
     by_hand = Bundle(name="api", team="red", folder=Path("/"), kind="api")
     desk.publisher.files["api"] = {}
     desk.publish(loaded("x", checked("w")), bundle=by_hand)
     desk.begin()
-    assert desk.publisher.claims.conflicts(FileName("dags", "a.py"), ["w"]) == {"w": FileName("api", "x")}
-    desk.publisher.claims.drop("api")  # made after this term began
-    assert desk.publisher.strangers([DAGS], ["w", "v"]) == {"w": FileName("api", "x")}
+    assert desk.publisher.holders(["w", "v"], [DAGS]) == {"w": FileName("api", "x")}
+    desk.publisher.claims.drop("api")  # as if it had been made after this term began
+    assert desk.publisher.holders(["w", "v"], [DAGS]) == {"w": FileName("api", "x")}
 
 
 def test_operators_of_a_bundle_are_its_own_and_installed_ones_everybodys(desk: Desk) -> None:
@@ -445,18 +445,19 @@ def save(desk: Desk, trees: Iterable[Tree], at: datetime) -> None:
 
 def test_snapshots_that_something_uses_or_that_are_young_are_kept(desk: Desk) -> None:
     old = NOW - timedelta(days=60)
-    used_by_run, used_by_workflow, free, current = tree("s-run"), tree("s-workflow"), tree("s-free"), tree("s-current")
-    save(desk, (used_by_run, used_by_workflow, free, current), old)
+    names = ("s-run", "s-workflow", "s-ran", "s-never", "s-current")
+    save(desk, map(tree, names), old)
     one = checked("w")
-    desk.publish(loaded("a.py", one), tree=used_by_workflow)
+    desk.publish(loaded("a.py", one), tree=tree("s-workflow"))
     desk.make_run("w", one, state=RunState.RUNNING, snapshot="s-run")
-    desk.make_run("w", checked("w", description="x"), state=RunState.SUCCESS, snapshot="s-free")
+    desk.make_run("w", checked("w", description="x"), state=RunState.SUCCESS, snapshot="s-ran")
     with desk.database.write() as connection:
-        assert unused_snapshots(connection, old) == set()
-        assert unused_snapshots(connection, NOW) == {"s-free"}
-        delete_snapshots(connection, {"s-free"})
+        assert unused_snapshots(connection, old, old) == set()
+        assert unused_snapshots(connection, old, NOW) == {"s-never"}
+        assert unused_snapshots(connection, NOW, old) == {"s-never", "s-ran"}
+        delete_snapshots(connection, {"s-never", "s-ran"})
         assert set(all_manifests(connection)) == {"s-run", "s-workflow", "s-current"}
-        assert all_manifests(connection)["s-run"] == used_by_run.manifest
+        assert all_manifests(connection)["s-run"] == tree("s-run").manifest
 
 
 def test_specs_that_nothing_refers_to_are_garbage(desk: Desk) -> None:

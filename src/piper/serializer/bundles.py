@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +26,8 @@ LEFT_OUT = ".piperignore"
 NOT_LOADED = ".airflowignore"
 FOLDER = "folder"
 
+MOST_CODE = 16 << 20
+"""Bytes of a Python file that are looked at to see whether it defines workflows."""
 SETTLED_NS = 100_000_000
 """A file changed less than this before it was read is read again: its clock is too coarse to show a second change."""
 
@@ -74,8 +76,8 @@ class Scan:
 
 
 StatKey = tuple[int, int, int, int, int]
-Keep = Callable[[bytes], str]
-"""Store a content if it is new; returns its hash."""
+Keep = Callable[[BinaryIO], tuple[str, int]]
+"""Store what can be read from an open file, if it is new; returns its hash and its length."""
 Rules = tuple[tuple[str, pathspec.GitIgnoreSpec], ...]
 """(directory prefix, patterns) from the root down to here."""
 
@@ -106,10 +108,14 @@ class FolderScanner:
 
     Arguments:
         keep: called with the content of every file that is new or has changed.
+        hidden: folders that are no part of any bundle, wherever they lie: PIPER_HOME.
     """
 
-    def __init__(self, folder: Path, keep: Keep, limits: BundleLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, folder: Path, keep: Keep, limits: BundleLimits = DEFAULT_LIMITS, *, hidden: Sequence[Path] = ()
+    ) -> None:
         self._folder = folder
+        self._hidden = {os.path.realpath(path) for path in hidden}
         self._keep = keep
         self._limits = limits
         self._root = ""
@@ -169,6 +175,8 @@ class FolderScanner:
                 self._note(entry, path, found)
                 if name.endswith(".py") and self._matches(NOT_LOADED, unloaded, path):
                     found.unloaded.add(path)
+            elif true_path in self._hidden:
+                continue
             elif linked and true_path in above:
                 found.left_out[path] = "it links to a folder that it is in"
             else:
@@ -266,12 +274,14 @@ class FolderScanner:
             if not self._within(_true_path(file)) or not stat.S_ISREG(before.st_mode):
                 raise PermissionError(0, "it leads out of the bundle")
             started = time.time_ns()
-            content = file.read(self._limits.bytes + 1)
+            name, size = self._keep(file)
+            file.seek(0)
+            defines = path.endswith(".py") and might_define_workflows(file.read(MOST_CODE))
             after = os.fstat(file.fileno())
         key = _stat_key(after)
         settled = key == _stat_key(before) and abs(started - max(after.st_mtime_ns, after.st_ctime_ns)) > SETTLED_NS
-        entry = FileEntry(self._keep(content), len(content), bool(after.st_mode & stat.S_IXUSR))
-        return _Known(key if settled else None, entry, path.endswith(".py") and might_define_workflows(content))
+        entry = FileEntry(name, size, bool(after.st_mode & stat.S_IXUSR))
+        return _Known(key if settled else None, entry, defines)
 
 
 def might_define_workflows(content: bytes) -> bool:

@@ -125,11 +125,6 @@ class Claims:
         """The file that defines a workflow."""
         return self._holders.get(workflow_id)
 
-    def conflicts(self, file: FileName, ids: Iterable[str]) -> dict[str, FileName]:
-        """Those of `ids` that other files define, with these files."""
-        holders = ((one, self._holders.get(one)) for one in ids)
-        return {one: holder for one, holder in holders if holder is not None and holder != file}
-
     def take(self, file: FileName, ids: Collection[str]) -> set[str]:
         """Let a file define `ids` and nothing else, whoever did before. Returns those that nobody defines now."""
         gone = self._ids.get(file, set()) - set(ids)

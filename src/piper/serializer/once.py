@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from piper.model.bundle import content_hash
+from piper.model.bundle import stream_hash
 from piper.serializer.bundles import FolderScanner
 from piper.serializer.outcomes import LoadedFile, Outcome, already_defined
 from piper.serializer.supervisor import Loader, LoadRequest
@@ -27,7 +27,7 @@ def load_once(path: Path, loader: Loader, *, root: Path | None = None) -> list[O
     true_path = path.resolve(strict=True)
     top = root.resolve(strict=True) if root else true_path if true_path.is_dir() else true_path.parent
     if true_path.is_dir():
-        found = FolderScanner(true_path, content_hash).scan().workflow_files
+        found = FolderScanner(true_path, stream_hash, hidden=loader.hidden).scan().workflow_files
         files = sorted((true_path / file).relative_to(top).as_posix() for file in found)
     else:
         files = [true_path.relative_to(top).as_posix()]

@@ -51,6 +51,8 @@ class Setup(Struct, frozen=True, tag="setup"):
     limits: Limits
     hidden: tuple[str, ...]
     """Absolute true paths beneath which nothing may be read: PIPER_HOME."""
+    python_path: tuple[str, ...]
+    """Where modules are looked for besides: the PYTHONPATH of the supervisor, as tasks have it too."""
     homes: str
     """A folder for the temporary homes of loads; the supervisor removes it."""
 
@@ -116,7 +118,6 @@ class Kind(IntEnum):
 class Loaded(Struct, frozen=True, tag="loaded"):
     """All specs have been sent."""
 
-    workflows: int
     imports: tuple[str, ...] = ()
     """Paths, relative to the root, that the load read, listed (with `/` at the end) or looked for in vain."""
     warnings: tuple[str, ...] = ()

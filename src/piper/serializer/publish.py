@@ -52,7 +52,7 @@ from piper.store.workflows import (
     update_workflows,
 )
 
-CHUNK = 250
+CHUNK = 100
 """Workflows per transaction: others wait for the writer of SQLite while it lasts."""
 
 
@@ -146,19 +146,18 @@ class Publisher:
             forget_files(connection, bundle.name, paths)
         return told
 
-    def strangers(self, bundles: Sequence[Bundle], ids: Iterable[str]) -> dict[str, FileName]:
-        """Those of `ids` that belong to nothing that is followed here: made by hand, or of another kind of bundle."""
+    def holders(self, ids: Iterable[str], bundles: Sequence[Bundle]) -> dict[str, FileName]:
+        """Who defines these workflows now: files of the bundles that are followed here, or whatever else has made
+        them since this was read: a person, another kind of bundle."""
+        found = {one: self.claims.holder(one) for one in ids}
+        unknown = [one for one, holder in found.items() if holder is None]
         followed = {bundle.name for bundle in bundles}
-        new = [one for one in ids if self.claims.holder(one) is None]
-        if not new:
-            return {}
-        with self._database.read() as connection:
-            standing = standing_workflows(connection, new)
-        return {
-            one.workflow_id: FileName(one.bundle, one.file)
-            for one in standing.values()
-            if not one.stale and one.bundle not in followed
-        }
+        if unknown:
+            with self._database.read() as connection:
+                for one in standing_workflows(connection, unknown).values():
+                    if not one.stale and one.bundle not in followed:
+                        found[one.workflow_id] = FileName(one.bundle, one.file)
+        return {one: holder for one, holder in found.items() if holder is not None}
 
     # --- inside -----------------------------------------------------------------------------------
 

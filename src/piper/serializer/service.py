@@ -8,6 +8,7 @@ time; after anything that went wrong it is.
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ from piper.serializer.bundles import (
     find_files,
 )
 from piper.serializer.changes import FileName, Tree, must_load
-from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome, already_defined
+from piper.serializer.contention import resolve
+from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome
 from piper.serializer.publish import CHUNK, Publication, Publisher
 from piper.serializer.snapshots import SnapshotStore
 from piper.serializer.supervisor import Loader, LoadRequest
@@ -50,6 +52,8 @@ GATHER_SECONDS = 0.2
 CLEAN_SECONDS = 3600.0
 IDLE_SECONDS = 10.0
 """After which the host of loads is ended; the next load starts another."""
+NEVER_RUN_RETENTION = timedelta(days=1)
+"""How long a snapshot is kept that nothing uses and no run was ever made from: one of an author's many saves."""
 NOTHING = Scan({}, frozenset(), {})
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -97,6 +101,11 @@ class _Load:
         """What it loads."""
         return FileName(self.followed.bundle.name, self.path)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the file is still there."""
+        return self.path in find_files(self.followed.scan, self.followed.bundle)
+
 
 class SerializerService(Service):
     """Follows bundles, while it owns SERIALIZER_SHARD.
@@ -104,7 +113,8 @@ class SerializerService(Service):
     Arguments:
         paused: whether a new workflow whose author does not say is paused.
         scan_seconds: how often a bundle is looked at, if that takes little.
-        retention: how long a snapshot that nothing uses any more is kept, from when it was made.
+        retention: how long a snapshot from which runs were made is kept when nothing uses it any more (its runs can
+            be cleared meanwhile), from when it was made.
     """
 
     def __init__(
@@ -181,7 +191,8 @@ class SerializerService(Service):
         return bool(self._loads or self._outcomes or any(one.waiting or one.gone for one in self._followed))
 
     def _seconds_to_next_scan(self) -> float:
-        return max(0.01, min(one.next_scan for one in self._followed) - self._clock.monotonic())
+        next_scan = min((one.next_scan for one in self._followed), default=math.inf)
+        return min(POLL_SECONDS, max(0.01, next_scan - self._clock.monotonic()))
 
     # --- terms ------------------------------------------------------------------------------------
 
@@ -191,7 +202,9 @@ class SerializerService(Service):
         self._publisher.read(self._bundles)
         self._tell_owners(self._publisher.introduce(self._bundles, fence, self._clock.now()))
         self._followed = [
-            _Followed(bundle, FolderScanner(bundle.folder, self._snapshots.keep, self._limits))
+            _Followed(
+                bundle, FolderScanner(bundle.folder, self._snapshots.keep, self._limits, hidden=[self._snapshots.home])
+            )
             for bundle in self._bundles
         ]
         self._next_clean = self._clock.monotonic() + CLEAN_SECONDS
@@ -264,7 +277,8 @@ class SerializerService(Service):
         took = {path: files[path].load_seconds for path in wanted & files.keys()}
         followed.waiting = sorted(((took.get(path, 0.0), path) for path in wanted), reverse=True)
         followed.retry = False
-        followed.plan_at = min((file.reload_at for file in files.values() if file.reload_at), default=NEVER)
+        moments = (files[path].reload_at or NEVER for path in files.keys() & present - busy - wanted)
+        followed.plan_at = min(moments, default=NEVER)
 
     # --- loading ----------------------------------------------------------------------------------
 
@@ -307,57 +321,23 @@ class SerializerService(Service):
 
     def _ready(self) -> Mapping[tuple[_Followed, Tree], Sequence[Outcome]]:
         """The outcomes that can be published, by bundle and tree; the others wait for the file they contend with."""
-        batch = {load.file: (load, outcome) for load, outcome in sorted(self._outcomes, key=lambda one: one[0].file)}
-        self._outcomes = []
-        taken: dict[str, FileName] = {}
+        loads = {load.file: load for load, _ in self._outcomes}
+        outcomes = {load.file: outcome for load, outcome in self._outcomes if load.is_wanted}
+        ids = [one for outcome in outcomes.values() if isinstance(outcome, LoadedFile) for one in outcome.ids]
+        waiting = (FileName(one.bundle.name, path) for one in self._followed for _, path in one.waiting)
+        resolved = resolve(
+            outcomes,
+            self._publisher.holders(ids, self._bundles),
+            gone={FileName(one.bundle.name, path) for one in self._followed for path in one.gone},
+            pending={*waiting, *(load.file for load in self._loads.values())},
+            teams={bundle.name: bundle.team for bundle in self._bundles},
+        )
+        self._outcomes = [(loads[file], outcomes[file]) for file in sorted(resolved.waiting)]
         ready: dict[tuple[_Followed, Tree], list[Outcome]] = {}
-        for file, (load, outcome) in batch.items():
-            if load.path not in find_files(load.followed.scan, load.followed.bundle):
-                continue
-            if isinstance(outcome, LoadedFile):
-                rivals = self._rivals(file, outcome, batch, taken)
-                if any(self._is_pending(rival) for rival in rivals.values()):
-                    self._outcomes.append((load, outcome))
-                    continue
-                if rivals:
-                    outcome = self._refused(file, outcome, rivals)
-                else:
-                    taken |= dict.fromkeys(outcome.ids, file)
+        for file, outcome in resolved.ready.items():
+            load = loads[file]
             ready.setdefault((load.followed, _newest_tree(load, outcome)), []).append(outcome)
         return ready
-
-    def _rivals(
-        self,
-        file: FileName,
-        outcome: LoadedFile,
-        batch: Mapping[FileName, tuple[_Load, Outcome]],
-        taken: Mapping[str, FileName],
-    ) -> dict[str, FileName]:
-        """Workflow id → the other file that defines it, and will go on to as far as one can know."""
-        ids = outcome.ids
-        rivals = self._publisher.claims.conflicts(file, ids) | self._publisher.strangers(self._bundles, ids)
-        rivals = {one: rival for one, rival in rivals.items() if not self._gives_up(rival, one, batch)}
-        return rivals | {one: taken[one] for one in ids if one in taken}
-
-    def _gives_up(self, rival: FileName, workflow_id: str, batch: Mapping[FileName, tuple[_Load, Outcome]]) -> bool:
-        """Whether a file that defined a workflow has gone, or is about to be published without it."""
-        followed = next((one for one in self._followed if one.bundle.name == rival.bundle), None)
-        if followed is not None and rival.path in followed.gone:
-            return True
-        outcome = batch[rival][1] if rival in batch else None
-        return isinstance(outcome, LoadedFile) and workflow_id not in outcome.ids
-
-    def _is_pending(self, file: FileName) -> bool:
-        """Whether a file is being loaded or waits for that."""
-        waiting = {FileName(one.bundle.name, path) for one in self._followed for _, path in one.waiting}
-        return file in waiting or any(load.file == file for load in self._loads.values())
-
-    def _refused(self, file: FileName, outcome: LoadedFile, rivals: Mapping[str, FileName]) -> FailedFile:
-        """A file that defines what another one does. Where that is, its own team alone may know."""
-        workflow_id, rival = min(rivals.items())
-        teams = {bundle.name: bundle.team for bundle in self._bundles}
-        is_ours = teams.get(rival.bundle) == teams[file.bundle]
-        return already_defined(outcome, workflow_id, f"in {rival.path}" if is_ours else "elsewhere")
 
     def _withdraw(self, fence: Fence) -> None:
         """End the workflows of files that are gone, once no file is left to load that may have taken them over."""
@@ -380,7 +360,8 @@ class SerializerService(Service):
             return
         self._next_clean = self._clock.monotonic() + CLEAN_SECONDS
         with self._database.fenced(fence.only([SERIALIZER_SHARD])) as connection:
-            snapshots = unused_snapshots(connection, self._clock.now() - self._retention)
+            now = self._clock.now()
+            snapshots = unused_snapshots(connection, now - self._retention, now - NEVER_RUN_RETENTION)
             delete_snapshots(connection, snapshots)
             kept = all_manifests(connection)
             # A run may be about to be made of a version that has just been replaced: look twice.

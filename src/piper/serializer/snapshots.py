@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from piper.model.bundle import FileEntry, Manifest, content_hash, snapshot_hash
+from piper.model.bundle import FileEntry, Manifest, snapshot_hash, stream_hash
 from piper.model.errors import StoreUnavailable
 
 _UNFINISHED = ".new-"
+_NEW_BLOB = ".new-blob"
 _DOOMED = ".old-"
 _EXECUTABLE = ".x"
 
@@ -37,32 +40,34 @@ class SnapshotStore:
     """The blobs and snapshots of one PIPER_HOME. One thread writes; anybody may read the finished trees."""
 
     def __init__(self, home: Path) -> None:
-        self.blobs = home / "blobs"
-        self.trees = home / "snapshots"
+        self.home = home.resolve()
+        self.blobs = self.home / "blobs"
+        self.trees = self.home / "snapshots"
         for folder in (self.blobs, self.trees):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._remove_leftovers()
 
     def path_of(self, snapshot: str) -> Path:
-        """The root of a snapshot's tree."""
+        """The root of a snapshot's tree, without symlinks."""
         return self.trees / snapshot
 
-    def read_file(self, snapshot: str, path: str) -> bytes:
-        """A file as it was in a snapshot. Raises FileNotFoundError when it is gone."""
-        return (self.path_of(snapshot) / path).read_bytes()
-
-    def keep(self, content: bytes) -> str:
-        """Store a content, unless it is there; returns its hash.
+    def keep(self, file: BinaryIO) -> tuple[str, int]:
+        """Store what can be read from an open file, unless it is there; returns its hash and its length.
 
         Raises:
             StoreUnavailable: the disk is full or cannot be written.
         """
-        name = content_hash(content)
+        name, length = stream_hash(file)
+        if self._has(self._blob(name), length):
+            return name, length
+        file.seek(0)
         try:
-            self._store(self._blob(name), content, 0o444)
+            with self._new_blob(0o444) as copy:
+                name, length = stream_hash(file, copy)  # once more: it may have changed in between
+                self._finish(copy, self._blob(name))
         except OSError as error:
             raise StoreUnavailable(f"{self.blobs} cannot be written: {error.strerror}") from error
-        return name
+        return name, length
 
     def materialise(self, bundle: str, manifest: Manifest) -> str:
         """Make the tree of a manifest whose contents have all been kept, unless it is there; returns its hash.
@@ -103,20 +108,31 @@ class SnapshotStore:
     def _blob(self, name: str) -> Path:
         return self.blobs / name[:2] / name
 
-    def _store(self, blob: Path, content: bytes, mode: int) -> None:
+    def _has(self, blob: Path, length: int) -> bool:
+        """Whether a blob is there, and whole: another length is what a power cut may have left of it."""
         try:
-            if blob.stat().st_size == len(content):
-                return
+            return blob.stat().st_size == length
         except FileNotFoundError:
-            blob.parent.mkdir(mode=0o700, exist_ok=True)
-        unfinished = blob.with_name(_UNFINISHED + blob.name)
+            return False
+
+    @contextmanager
+    def _new_blob(self, mode: int) -> Iterator[BinaryIO]:
+        """A file to write a content to; it is gone afterwards if it has not been given a name."""
+        unfinished = self.blobs / _NEW_BLOB
         unfinished.unlink(missing_ok=True)
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            os.fchmod(file.fileno(), mode)  # whatever the umask is
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(blob)
+        try:
+            with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                os.fchmod(file.fileno(), mode)  # whatever the umask is
+                yield file
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _finish(self, copy: BinaryIO, blob: Path) -> None:
+        """Give a new blob its name, once its content is on the disk."""
+        copy.flush()
+        os.fsync(copy.fileno())
+        blob.parent.mkdir(mode=0o700, exist_ok=True)
+        (self.blobs / _NEW_BLOB).rename(blob)
 
     def _build(self, root: Path, manifest: Manifest) -> None:
         root.mkdir(mode=0o700)
@@ -137,11 +153,15 @@ class SnapshotStore:
         if not entry.executable:
             return blob
         executable = blob.with_name(blob.name + _EXECUTABLE)
-        self._store(executable, blob.read_bytes(), 0o555)
+        if not self._has(executable, entry.size):
+            with blob.open("rb") as file, self._new_blob(0o555) as copy:
+                stream_hash(file, copy)
+                self._finish(copy, executable)
         return executable
 
     def _remove_leftovers(self) -> None:
         """What a crash left in the middle of a build or of a removal."""
+        (self.blobs / _NEW_BLOB).unlink(missing_ok=True)
         for tree in self.trees.iterdir():
             if tree.name.startswith((_UNFINISHED, _DOOMED)):
                 _remove_tree(tree)

@@ -7,6 +7,7 @@ exceeds its limits, and if the host itself is silent for longer than that, it is
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import secrets
@@ -24,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from piper import timetables
+from piper import landlock, timetables
 from piper.model.check import check_workflow
 from piper.model.errors import AuthorError, InvalidSpec, SystemFault
 from piper.model.spec import decode_spec, encode_spec, spec_hash
@@ -106,7 +107,7 @@ class Loader:
     ) -> None:
         self._limits = limits
         self._parallel = parallel
-        self._hidden = tuple(os.path.realpath(path) for path in hidden)
+        self.hidden = tuple(hidden)
         self._selector = selectors.DefaultSelector()
         self._host: subprocess.Popen[bytes] | None = None
         self._homes: tempfile.TemporaryDirectory[str] | None = None
@@ -215,6 +216,8 @@ class Loader:
             self._send(load, theirs)
 
     def _start_host(self) -> socket.socket:
+        if landlock.version() == 0:
+            log.warning("this kernel has no Landlock: a workflow file can read what %s can", getpass.getuser())
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._host = subprocess.Popen(
@@ -241,7 +244,9 @@ class Loader:
         self._selector.register(ours, selectors.EVENT_READ)
         self._control = ours
         self._homes = tempfile.TemporaryDirectory(prefix="piper-loads-", ignore_cleanup_errors=True)
-        self._send(Setup(self._limits, self._hidden, self._homes.name))
+        python_path = tuple(filter(os.path.isabs, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+        hidden = tuple(os.path.realpath(path) for path in self.hidden)
+        self._send(Setup(self._limits, hidden, python_path, self._homes.name))
         return ours
 
     def _last_words(self) -> str:
@@ -357,7 +362,7 @@ class Loader:
     def _outcome(self, active: _Active, ended: Ended) -> Outcome:
         file, report = active.request.file, active.report
         output = ended.output.decode(errors="replace")
-        if active.refused is None and isinstance(report, Loaded) and report.workflows == len(active.specs):
+        if active.refused is None and isinstance(report, Loaded):
             return LoadedFile(
                 file=file,
                 specs=tuple(active.specs.values()),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from piper.model.spec import Json
@@ -135,11 +135,9 @@ def save_operators(connection: Connection, name: str, team: str, schemas: Mappin
     ]
     statement = insert_or(operator)
     changed = {"team": statement.excluded.team, "schema": statement.excluded.schema}
+    differs = cast(operator.c.schema, Text) != cast(statement.excluded.schema, Text)
     connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["path", "bundle"], set_=changed, where=operator.c.schema != statement.excluded.schema
-        ),
-        rows,
+        statement.on_conflict_do_update(index_elements=["path", "bundle"], set_=changed, where=differs), rows
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, and_, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from piper.model.bundle import FileEntry, Manifest
@@ -42,17 +42,24 @@ def all_manifests(connection: Connection) -> dict[str, Manifest]:
     return {row.hash: msgspec.convert(row.manifest, dict[str, FileEntry]) for row in rows}
 
 
-def unused_snapshots(connection: Connection, before: datetime) -> set[str]:
-    """Snapshots made before a moment that no bundle, no workflow and no unfinished run uses."""
+def unused_snapshots(connection: Connection, before: datetime, never_run_before: datetime) -> set[str]:
+    """Snapshots that no bundle, no workflow and no unfinished run uses.
+
+    Arguments:
+        before: made before this moment.
+        never_run_before: if no run has ever used it: made before this moment.
+    """
     unfinished = among(run.c.state, [state for state in RunState if not state.finished])
     used = (
         select(bundle.c.snapshot).where(bundle.c.snapshot.is_not(None)),
         select(workflow.c.snapshot),
         select(run.c.snapshot).where(unfinished),
     )
+    never_run = and_(snapshot.c.created_at < never_run_before, snapshot.c.hash.not_in(select(run.c.snapshot)))
     rows = connection.execute(
         select(snapshot.c.hash).where(
-            snapshot.c.created_at < before, *(snapshot.c.hash.not_in(statement) for statement in used)
+            or_(snapshot.c.created_at < before, never_run),
+            *(snapshot.c.hash.not_in(statement) for statement in used),
         )
     )
     return {row.hash for row in rows}

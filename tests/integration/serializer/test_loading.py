@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from piper import landlock
+from piper.serializer.child.processes import children
 from piper.serializer.outcomes import Outcome
 from piper.serializer.protocol import Limits
 from piper.serializer.supervisor import Loader, LoadRequest
@@ -184,6 +189,16 @@ def test_a_file_sees_no_variable_but_its_own_few(loader: Loader, root: Path, mon
     assert {"HOME", "STAGE", "TMPDIR"} <= seen
 
 
+def test_a_file_imports_what_is_on_the_python_path_of_the_server(
+    loader: Loader, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/of_the_team.py").write_text("name = 'w'\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'shared'}:relative:")
+    (root / "a.py").write_text("from of_the_team import name\n" + DO + "with DAG(name): Do(task_id='t')\n")
+    assert ids(load_all(loader, [LoadRequest(root=root, file="a.py")])["a"]) == ["w"]
+
+
 def test_a_file_has_no_descriptors_of_the_host(run: Run) -> None:
     text = (
         "import os\nfound = []\nfor n in os.listdir('/proc/self/fd'):\n"
@@ -229,6 +244,22 @@ def test_piper_home_is_hidden_also_where_all_around_it_may_be_read(root: Path, t
         loader.close()
     assert "PermissionError" in failed.message
     assert failed.line == 2
+
+
+@NEEDS_LANDLOCK
+def test_piper_home_is_hidden_also_when_it_lies_in_the_folder_that_is_loaded(root: Path) -> None:
+    """`piper run ~/a.py`, with everything of Piper in ~/.piper."""
+    (root / ".piper").mkdir()
+    (root / ".piper/secret.key").write_text("s3cret")
+    (root / "helper.py").write_text("name = 'w'\n")
+    (root / "a.py").write_text("from helper import name\n" + defining("w") + "open('.piper/secret.key')\n")
+    loader = Loader(hidden=[root / ".piper"])
+    try:
+        failed = bad(load_all(loader, [LoadRequest(root=root, file="a.py")])["a"])
+    finally:
+        loader.close()
+    assert "PermissionError" in failed.message
+    assert failed.line == 7
 
 
 @NEEDS_LANDLOCK
@@ -291,6 +322,43 @@ def test_the_host_ends_when_its_supervisor_closes(run: Run, loader: Loader) -> N
     loader.close()
     assert not Path(f"/proc/{host}").exists()
     assert loader.host is None
+
+
+def test_nothing_survives_a_server_that_is_killed(root: Path) -> None:
+    (root / "hang.py").write_text("import subprocess\nsubprocess.run(['sleep', '600'])\n")
+    server = """
+import sys
+from pathlib import Path
+from piper.serializer.supervisor import Loader, LoadRequest
+loader = Loader()
+loader.start(LoadRequest(root=Path(sys.argv[1]), file="hang.py"))
+print(loader.host, flush=True)
+loader.wait(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", server, root], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        host = int(process.stdout.readline())
+        (load,) = first_children(host)
+        (sleep,) = first_children(load)
+        process.kill()
+    for pid in (host, load, sleep):
+        assert is_gone(pid), Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def first_children(pid: int) -> list[int]:
+    """The children of a process, as soon as it has some."""
+    deadline = time.monotonic() + 10
+    while not (found := children(pid)):
+        assert time.monotonic() < deadline
+    return found
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process that is no child of ours has ended, or does so soon."""
+    try:
+        return bool(select.select([os.pidfd_open(pid)], [], [], 5)[0])
+    except ProcessLookupError:
+        return True
 
 
 def test_a_stopped_load_has_no_outcome_and_makes_room(loader: Loader, root: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from piper.model.bundle import content_hash
+from piper.model.bundle import content_hash, stream_hash
 from piper.serializer.bundles import (
     Bundle,
     BundleLimits,
@@ -26,9 +27,9 @@ class Contents:
     def __init__(self) -> None:
         self.given: list[bytes] = []
 
-    def __call__(self, content: bytes) -> str:
-        self.given.append(content)
-        return content_hash(content)
+    def __call__(self, file: BinaryIO) -> tuple[str, int]:
+        self.given.append(file.read())
+        return content_hash(self.given[-1]), len(self.given[-1])
 
 
 @pytest.fixture
@@ -47,17 +48,17 @@ def write(folder: Path, **files: str) -> None:
 
 
 def scanned(folder: Path) -> set[str]:
-    return set(FolderScanner(folder, content_hash).scan().manifest)
+    return set(FolderScanner(folder, stream_hash).scan().manifest)
 
 
 def loaded(folder: Path) -> set[str]:
-    return set(FolderScanner(folder, content_hash).scan().workflow_files)
+    return set(FolderScanner(folder, stream_hash).scan().workflow_files)
 
 
 def test_every_file_is_in_the_manifest_with_hash_size_and_mode(folder: Path) -> None:
     write(folder, a_py=DAG, sub__query="SELECT 1")
     (folder / "sub/query").chmod(0o755)
-    manifest = FolderScanner(folder, content_hash).scan().manifest
+    manifest = FolderScanner(folder, stream_hash).scan().manifest
     assert set(manifest) == {"a.py", "sub/query"}
     entry = manifest["sub/query"]
     assert (entry.hash, entry.size, entry.executable) == (content_hash(b"SELECT 1"), 8, True)
@@ -95,7 +96,7 @@ def test_the_heuristic_looks_for_words_whatever_their_case(content: bytes, expec
 
 def test_a_bundle_that_names_its_files_loads_these_whatever_they_look_like(folder: Path) -> None:
     write(folder, a_py=DAG, plain_py="x = 1")
-    scan = FolderScanner(folder, content_hash).scan()
+    scan = FolderScanner(folder, stream_hash).scan()
     bundle = Bundle(name="b", team="t", folder=folder, only=("plain.py", "absent.py"))
     assert find_files(scan, bundle) == {"plain.py"}
 
@@ -132,7 +133,7 @@ def test_airflowignore_keeps_files_importable_and_does_not_load_them(folder: Pat
 def test_a_change_of_the_rules_is_seen(folder: Path) -> None:
     write(folder, a_py=DAG, b_py=DAG)
     (folder / ".piperignore").write_text("a.py\n")
-    scanner = FolderScanner(folder, content_hash)
+    scanner = FolderScanner(folder, stream_hash)
     assert set(scanner.scan().manifest) == {"b.py"}
     (folder / ".piperignore").write_text("# a.py again\n")
     assert set(scanner.scan().manifest) == {"a.py", "b.py"}
@@ -147,7 +148,7 @@ def test_links_out_of_the_bundle_are_left_out_and_said(folder: Path, tmp_path: P
     (tmp_path / "folder/x.py").write_text(DAG)
     (folder / "file").symlink_to(tmp_path / "secret")
     (folder / "up").symlink_to("../folder")
-    scan = FolderScanner(folder, content_hash).scan()
+    scan = FolderScanner(folder, stream_hash).scan()
     assert scan.manifest == {}
     assert set(scan.left_out) == {"file", "up"}
 
@@ -177,6 +178,17 @@ def test_a_file_that_turns_into_a_link_out_is_not_read(
     monkeypatch.setattr(scanner, "_walk", walk_and_swap)
     assert scanner.scan().manifest == {}
     assert contents.given == []
+
+
+def test_piper_home_is_no_part_of_a_bundle_that_it_lies_in(folder: Path) -> None:
+    write(folder, a_py=DAG, home__dags__b_py=DAG, home__secret="s3cret")
+    scanner = FolderScanner(folder, stream_hash, hidden=[folder / "home"])
+    assert set(scanner.scan().manifest) == {"a.py"}
+
+
+def test_a_bundle_within_piper_home_is_a_bundle(folder: Path) -> None:
+    write(folder, dags__a_py=DAG)
+    assert set(FolderScanner(folder / "dags", stream_hash, hidden=[folder]).scan().manifest) == {"a.py"}
 
 
 # --- cost ---------------------------------------------------------------------------------------------
@@ -213,10 +225,25 @@ def test_a_changed_file_is_read_again_and_no_other(folder: Path) -> None:
     assert contents.given == [b"from airflow.sdk import DAG\n# other"]
 
 
-def test_a_second_change_within_one_tick_of_the_file_systems_clock_is_seen(folder: Path) -> None:
+def test_a_second_change_is_seen_where_the_clock_of_the_file_system_is_too_coarse_to_show_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_times(seen: os.stat_result) -> tuple[int, int, int, int, int]:
+        return seen.st_size, 0, 0, seen.st_ino, seen.st_mode
+
+    monkeypatch.setattr("piper.serializer.bundles._stat_key", without_times)
     write(folder, a_py=DAG + "# 1")
-    scanner = FolderScanner(folder, content_hash)
+    scanner = FolderScanner(folder, stream_hash)
     scanner.scan()
+    write(folder, a_py=DAG + "# 2")
+    assert scanner.scan().manifest["a.py"].hash == content_hash((DAG + "# 2").encode())
+
+
+def test_a_change_that_keeps_size_and_time_of_modification_is_seen(folder: Path) -> None:
+    write(folder, a_py=DAG + "# 1")
+    scanner = FolderScanner(folder, stream_hash)
+    scanner.scan()
+    age_for(scanner)
     seen = (folder / "a.py").stat()
     write(folder, a_py=DAG + "# 2")
     os.utime(folder / "a.py", ns=(seen.st_atime_ns, seen.st_mtime_ns))
@@ -225,7 +252,7 @@ def test_a_second_change_within_one_tick_of_the_file_systems_clock_is_seen(folde
 
 def test_a_vanished_file_leaves_the_manifest(folder: Path) -> None:
     write(folder, a_py=DAG, b_py=DAG)
-    scanner = FolderScanner(folder, content_hash)
+    scanner = FolderScanner(folder, stream_hash)
     scanner.scan()
     (folder / "a.py").unlink()
     assert set(scanner.scan().manifest) == {"b.py"}
@@ -236,15 +263,15 @@ def test_a_vanished_file_leaves_the_manifest(folder: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_an_error_and_not_an_empty_bundle(folder: Path) -> None:
     with pytest.raises(InvalidBundle, match="cannot be read: No such file"):
-        FolderScanner(folder / "absent", content_hash).scan()
+        FolderScanner(folder / "absent", stream_hash).scan()
 
 
 def test_a_bundle_with_too_many_files_or_bytes_is_refused_with_what_to_do(folder: Path) -> None:
     write(folder, a_py="x" * 100, b_py="y" * 100, c_py="z")
     with pytest.raises(InvalidBundle, match=r"more than 2 files: say in \.piperignore"):
-        FolderScanner(folder, content_hash, BundleLimits(files=2)).scan()
+        FolderScanner(folder, stream_hash, BundleLimits(files=2)).scan()
     with pytest.raises(InvalidBundle, match=r"MiB of files .*: say in \.piperignore"):
-        FolderScanner(folder, content_hash, BundleLimits(bytes=150)).scan()
+        FolderScanner(folder, stream_hash, BundleLimits(bytes=150)).scan()
 
 
 def test_special_files_are_no_part_of_a_bundle(folder: Path) -> None:

@@ -107,19 +107,17 @@ def test_a_file_that_fails_slowly_is_retried_seldom() -> None:
 A, B, C = FileName("dags", "a.py"), FileName("dags", "b.py"), FileName("more", "a.py")
 
 
-def test_an_id_belongs_to_the_file_that_came_first() -> None:
+def test_what_a_file_defines_is_its_own() -> None:
     claims = Claims()
     assert claims.take(A, ["x", "y"]) == set()
-    assert claims.conflicts(A, ["x"]) == {}
-    assert claims.conflicts(B, ["x", "z"]) == {"x": A}
-    assert claims.conflicts(C, ["y"]) == {"y": A}
+    assert (claims.holder("x"), claims.holder("y"), claims.holder("z")) == (A, A, None)
 
 
 def test_an_id_that_a_file_defines_no_longer_is_gone_and_free() -> None:
     claims = Claims()
     claims.take(A, ["x", "y"])
     assert claims.take(A, ["y"]) == {"x"}
-    assert claims.conflicts(B, ["x"]) == {}
+    assert claims.holder("x") is None
     assert claims.take(A, []) == {"y"}
     assert claims.holder("y") is None
 

@@ -14,10 +14,15 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from typing import Never
 
 import piper.sdk
+from piper.model.spec import encode_spec
+from piper.sdk import DAG, BaseOperator, task
+from piper.sdk.specs import operator_schemas, spec_of
 from piper.serializer.child.loading import Wiring, load_and_exit
 from piper.serializer.child.processes import children, family, group_of, kill, members, resident, send_group
 from piper.serializer.protocol import (
@@ -38,6 +43,8 @@ POLL_SECONDS = 0.01
 GRACE_SECONDS = 0.3
 """For a process to say where it is, before it is killed."""
 KEPT_TRACE = 16 << 10
+FREQUENT = ("piper.operators.bash", "piper.operators.empty", "piper.operators.python")
+"""What most files import besides the language."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -94,7 +101,7 @@ class Host:
 
     def run(self) -> None:
         """Serve. Returns when the supervisor has gone and nothing is left of any load."""
-        _preload()
+        _rehearse()
         # Orphans of a load come to the host, which ends them.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         gc.collect()
@@ -116,6 +123,7 @@ class Host:
         message = decode_to_host(packet)
         if isinstance(message, Setup):
             self._limits, self._hidden, self._homes = message.limits, message.hidden, message.homes
+            sys.path[:0] = message.python_path
         elif isinstance(message, Load):
             self._start(message, descriptors[0])
         elif isinstance(message, Stop) and message.id in self._running:
@@ -242,9 +250,18 @@ class Host:
                 os.waitpid(pid, 0)
 
 
-def _preload() -> None:
-    """Import what nearly every file imports, once instead of in each fork. No names of the language are looked
-    up by importing it, so ask for each; where the library behind one is missing, the file that wants it will say so."""
+def _rehearse() -> None:
+    """Make a workflow and its spec once: whatever that imports, compiles and caches is then there in every fork.
+
+    No module of the language is imported before one of its names is asked for, so all are; where the library
+    behind one is missing, the file that wants it will say so.
+    """
     for name in piper.sdk.__all__:
         with suppress(ImportError):
             getattr(piper.sdk, name)
+    for module in FREQUENT:
+        import_module(module)
+    with DAG("rehearsal", schedule="0 0 * * *", start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        BaseOperator(task_id="first") >> task(_rehearse)()
+    operator_schemas([dag])
+    encode_spec(spec_of(dag, file="rehearsal.py"))

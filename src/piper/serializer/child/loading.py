@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
@@ -67,7 +68,8 @@ def load_and_exit(load: Load, limits: Limits, hidden: tuple[str, ...], wiring: W
         process = os.getpid()
         _become_its_own(load, wiring)
         _limit(limits, wiring.trace)
-        landlock.confine(_readable(load, hidden), (*DEVICES, wiring.home))
+        # The names in the root are needed to import from it, whatever of it is hidden.
+        landlock.confine(_readable(load, hidden), (*DEVICES, wiring.home), [load.root])
         _announce_exits(wiring.trace)
         watch = Watch(load.root, wiring.trace)
         for data in _in_portions(_frames(load, watch, wiring.home)):
@@ -94,10 +96,10 @@ def _become_its_own(load: Load, wiring: Wiring) -> None:
     os.dup2(nothing, 0)
     os.dup2(wiring.output, 1)
     os.dup2(wiring.output, 2)
-    first, second = sorted((wiring.result, wiring.trace))
-    os.closerange(3, first)
-    os.closerange(first + 1, second)
-    os.closerange(second + 1, os.sysconf("SC_OPEN_MAX"))
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > 2 and descriptor not in (wiring.result, wiring.trace):
+            with suppress(OSError):  # that of the listing is closed already
+                os.close(descriptor)
     os.environ.update(load.environment)
     os.environ.update(HOME=wiring.home, TMPDIR=wiring.home)
     tempfile.tempdir = None  # the host's
@@ -113,11 +115,8 @@ def _limit(limits: Limits, trace: int) -> None:
     _lower(resource.RLIMIT_FSIZE, FILE_LIMIT, FILE_LIMIT)
     faulthandler.enable(trace)
     faulthandler.register(signal.SIGXCPU, trace, all_threads=True, chain=True)
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")  # if the machine runs out of memory, then this is what it can do without
-    except OSError:
-        pass
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # if the machine runs out of memory, then this is what it can do without
 
 
 def _lower(kind: int, soft: int, hard: int) -> None:
@@ -131,10 +130,8 @@ def _lower(kind: int, soft: int, hard: int) -> None:
 def _readable(load: Load, hidden: tuple[str, ...]) -> Iterator[str]:
     """The system, the interpreter with its packages, the snapshot; nothing of what is hidden."""
     interpreter = {sys.prefix, sys.base_prefix, sys.exec_prefix, *filter(None, sys.path)}
-    wanted = {os.path.realpath(path) for path in (*SYSTEM, *RESOLVED, *interpreter, *load.readable)}
-    for path in wanted:
+    for path in {os.path.realpath(path) for path in (*SYSTEM, *RESOLVED, *interpreter, *load.readable, load.root)}:
         yield from landlock.around(path, hidden)
-    yield load.root
 
 
 def _announce_exits(trace: int) -> None:
@@ -160,7 +157,7 @@ def _frames(load: Load, watch: Watch, home: str) -> Iterator[bytes]:
         for dag in file.dags.values():
             yield _spec_frame(load, _portable(spec_of(dag, file=load.file), load.root, home))
         yield frame(Kind.OPERATORS, load.nonce, msgspec.json.encode(operator_schemas(file.dags.values())))
-        report = Loaded(len(file.dags), watch.imports(), tuple(file.warnings))
+        report = Loaded(watch.imports(), tuple(file.warnings))
     except BaseException as error:  # SystemExit and the like too: it is the file's
         report = describe_failure(error, load.root)
     yield frame(Kind.REPORT, load.nonce, encode_report(report))
