@@ -12,15 +12,17 @@ import pytest
 
 from piper.model.errors import AmbiguousCommit, StoreUnavailable
 from piper.store.database import Database
+from piper.web.paging import _paging as paging
 from piper.web.parts import WebParts
 from piper.web.routing import AuthorisedRoute
 from piper.web.server import WebServer
 
 POOL = "/api/v1/pools/p"
 NASTY = [
-    "'", '"', "\\", "%", "_", "';--", "1 OR 1=1", "${7*7}", "{{7*7}}", "../../etc/passwd", "%2e%2e%2f", "é" * 100,
-    "\u202e", "\ufeff", "\x1b[31m", "9" * 40, "-1", "0", "1e400", "NaN", "null", "[]", "true", "2026-13-99", " ",
-]  # fmt: skip
+    *("'", '"; --', "%", "\\", "${7*7}{{7*7}}", "../../etc/passwd", "%2e%2e%2f", "é" * 100, "\u202e\ufeff", "\x1b[31m"),
+    *("9" * 40, "-1", "1e400", "[]", "2026-13-99", " "),
+]
+NASTY_FOR_NUMBERS = ("9" * 40, "-1", "1e400", "x")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -165,27 +167,23 @@ def test_what_is_our_fault_is_said_without_a_stack_sql_or_paths(
 
 
 def test_no_parameter_of_any_read_can_make_it_fail(root: httpx.Client, server: WebServer) -> None:
-    tried = 0
     for route in server.app.router.routes:
         assert isinstance(route, AuthorisedRoute)
         if route.methods != {"GET"} or route.path.endswith("/wait"):
             continue
-        names = [field.name for field in (*route.dependant.query_params, *route.dependant.header_params)]
-        names += ["limit", "cursor"]
-        for value in NASTY:
-            address = route.path.replace(":path}", "}")
-            for parameter in route.dependant.path_params:
-                address = address.replace(f"{{{parameter.name}}}", quote(value, safe=""))
-            replies = [root.get(address)] if "{" in route.path else []
-            plain = route.path.replace(":path}", "}").format(
-                **{parameter.name: "1" for parameter in route.dependant.path_params}
-            )
-            replies += [root.get(plain, params={name: value}) for name in names]
-            for reply in replies:
-                tried += 1
-                assert reply.status_code < 500, (reply.request.url, reply.text)
-                assert "Traceback" not in reply.text
-    assert tried > 1000
+        path = route.path.replace(":path}", "}")
+        in_path = [parameter.name for parameter in route.dependant.path_params]
+        attempts = [root.get(path.format(**dict.fromkeys(in_path, quote(value, safe="")))) for value in NASTY]
+        ordinary = path.format(**dict.fromkeys(in_path, "1"))
+        fields = {field.name: str(field.field_info.annotation) for field in route.dependant.query_params}
+        if any(dependency.call is paging for dependency in route.dependant.dependencies):
+            fields |= {"limit": "int", "cursor": "str"}
+        for name, kind in fields.items():
+            values = NASTY if "str" in kind else NASTY_FOR_NUMBERS
+            attempts += [root.get(ordinary, params={name: value}) for value in values]
+        for reply in attempts:
+            assert reply.status_code < 500, (reply.request.url, reply.text)
+            assert "Traceback" not in reply.text
 
 
 def test_a_request_that_is_no_http_leaves_the_server_standing(root: httpx.Client, server: WebServer) -> None:
