@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from piper.logs.files import CappedFile, LogUnwritable
-from piper.logs.lines import LineStamper, piper_line
+from piper.logs.lines import RECORD, LineStamper, piper_line
 from piper.logs.masking import MaskedStream, Masker
 
 
@@ -21,6 +21,13 @@ class LogWriter:
         """Bytes that could not be written and that no line of the log tells of yet."""
         self._why = ""
 
+    def resume(self) -> None:
+        """Go on after what is stored of this log already."""
+        try:
+            self._file.resume()
+        except OSError as error:
+            self._why = error.strerror or str(error)
+
     def write(self, data: bytes) -> None:
         """Store a chunk that was read from the task."""
         if data:
@@ -29,7 +36,7 @@ class LogWriter:
     def note(self, text: str) -> None:
         """Store a line of Piper's own, masked, after what has been written so far."""
         self._store(self._masked.flush())
-        line = piper_line(datetime.now(UTC), self._masker.mask_text(text).replace("\n", " "))
+        line = piper_line(datetime.now(UTC), self._masker.mask_text(text).replace("\n", " ").replace(RECORD, " "))
         if not self._stamper.at_start:
             self._stamper.at_start = True
             line = b"\n" + line

@@ -21,9 +21,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from piper.model.events import TaskEvent
+from piper.model.ids import UNMAPPED
 from piper.model.run import Identity
 from piper.model.schedule import DataInterval
-from piper.model.spec import Isolation, Json, TaskSpec
+from piper.model.spec import AssetRef, Isolation, Json, TaskSpec
 from piper.model.states import RunState, RunType, TaskState
 
 MAX_FRAME = 32 << 20
@@ -76,6 +77,8 @@ class RunContext(Struct, frozen=True, omit_defaults=True):
     conf: dict[str, Json] = field(default_factory=dict)
     started_at: datetime | None = None
     queued_at: datetime | None = None
+    ended_at: datetime | None = None
+    """Of an earlier run that was asked for."""
     state: RunState = RunState.RUNNING
     clears: int = 0
     triggered_by: str = ""
@@ -123,7 +126,11 @@ class XComPush(Struct, frozen=True, array_like=True):
 
 
 class Report(Struct, frozen=True, tag="report", omit_defaults=True):
-    """How an execution ended or paused, with all that it leaves behind: one call, one transaction."""
+    """How an execution ended or paused, with all that it leaves behind: one call, one transaction.
+
+    When an XCom is `too_large` or `invalid`, nothing of the report is stored: the execution has to be reported
+    failed instead, with that problem as its error.
+    """
 
     event: TaskEvent
     xcoms: tuple[XComPush, ...] = ()
@@ -138,6 +145,8 @@ class Report(Struct, frozen=True, tag="report", omit_defaults=True):
     parameters: Json = None
     metrics: Json = None
     rendered: Json = None
+    label: str = ""
+    """Of a mapped instance: its name for people, what `map_index_template` gave."""
 
 
 class Heartbeat(Struct, frozen=True, tag="heartbeat"):
@@ -179,7 +188,10 @@ class XComFound(Struct, frozen=True, array_like=True):
 
 
 class GetXComs(Struct, frozen=True, tag="get_xcoms", omit_defaults=True):
-    """Values of a mapped task, ordered by map index, `start ≤ position < stop` among those pushed."""
+    """Values of a task's instances, ordered by map index, `start ≤ position < stop` among those pushed.
+
+    An unmapped task has one, with the map index `ids.UNMAPPED`.
+    """
 
     task_id: str
     key: str
@@ -309,7 +321,10 @@ class GetInstanceStates(Struct, frozen=True, tag="get_instance_states", omit_def
 
 
 class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=True):
-    """Events of an asset or alias, oldest first; or, with `triggering`, those that caused this run."""
+    """Events of an asset or alias, oldest first; or, with `triggering`, those that caused this run.
+
+    The answer is a list of `AssetEventFound`.
+    """
 
     name: str = ""
     uri: str = ""
@@ -320,6 +335,23 @@ class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=
     ascending: bool = True
     limit: int | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    partition_key: str = ""
+
+
+class AssetEventFound(Struct, frozen=True, omit_defaults=True):
+    """An event of an asset: which execution changed it when, and what was said with it."""
+
+    id: int
+    asset: AssetRef
+    timestamp: datetime
+    extra: dict[str, Json] = field(default_factory=dict)
+    workflow_id: str = ""
+    """Empty, as what follows, when a person or a program made the event."""
+    run_id: str = ""
+    task_id: str = ""
+    map_index: int = UNMAPPED
+    aliases: tuple[str, ...] = ()
+    """Aliases by way of which it was made."""
     partition_key: str = ""
 
 

@@ -187,7 +187,7 @@ _WAITING = (
     .order_by(_instance.priority.desc(), _instance.id)
     .limit(bindparam("limit"))
 )
-_NO_LIMIT = 1 << 31
+_NO_LIMIT = (1 << 31) - 1
 
 
 def waiting(connection: Connection, lane: Lane, slots: int, limit: int) -> list[Waiting]:

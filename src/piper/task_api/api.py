@@ -12,7 +12,6 @@ from piper.artifacts import ArtifactStore
 from piper.model import wire
 from piper.model.errors import AmbiguousCommit, StoreUnavailable
 from piper.model.run import Identity
-from piper.model.states import HOLDS_A_SLOT, TaskState
 from piper.model.wire import Call, Reply
 from piper.secrets import Keys
 from piper.service import Clock, Wakeups
@@ -21,7 +20,7 @@ from piper.store.executions import load, runs_of
 from piper.store.workers import renew_worker
 from piper.task_api.batch import BATCHED, Batch
 from piper.task_api.commands import COMMANDS, Commands
-from piper.task_api.handshake import is_open
+from piper.task_api.handshake import is_open, may_be_held
 from piper.task_api.problems import NOT_ITS_TOKEN, STALE, problem_of
 from piper.task_api.questions import Asker, Questions
 from piper.task_api.specs import SpecCache
@@ -61,7 +60,8 @@ class TaskApi:
     def handle(self, calls: Sequence[Call]) -> list[Reply]:
         """Answer every call, in any order. Does not raise: what goes wrong is the reply of the call it went wrong for.
 
-        All starts, reports and pushed XComs of the calls are one transaction; questions are asked after it.
+        All starts, reports and pushed XComs of the calls are one transaction; questions are asked after it. A heartbeat
+        speaks for a worker and has no token: the transport vouches for it.
         """
         beats: list[Call] = []
         batched: list[Call] = []
@@ -140,19 +140,12 @@ class TaskApi:
         beat = call.request
         assert isinstance(beat, wire.Heartbeat)
         with self._database.write() as connection:
-            if not renew_worker(connection, beat.worker, __version__, self._clock.now()):
-                return beat.held
-        if not beat.held:
-            return ()
-        with self._database.read() as connection:
-            executions = load(connection, {identity.instance for identity in beat.held})
+            renew_worker(connection, beat.worker, __version__, self._clock.now())
+            executions = load(connection, {identity.instance for identity in beat.held}) if beat.held else {}
         return tuple(
             identity
             for identity in beat.held
-            if (execution := executions.get(identity.instance)) is None
-            or execution.identity != identity
-            or execution.state not in HOLDS_A_SLOT
-            or (execution.state is TaskState.RUNNING and execution.worker != beat.worker)
+            if not may_be_held(executions.get(identity.instance), identity, beat.worker)
         )
 
 

@@ -80,6 +80,13 @@ def judge_report(execution: Execution | None, event: TaskEvent) -> Verdict:
     return Verdict.STALE
 
 
+def may_be_held(execution: Execution | None, identity: Identity, worker: str) -> bool:
+    """Whether this worker may go on with this execution: it waits for its start, or runs there."""
+    if execution is None or execution.identity != identity:
+        return False
+    return execution.state is TaskState.QUEUED or (is_open(execution, identity) and execution.worker == worker)
+
+
 def is_open(execution: Execution | None, identity: Identity) -> bool:
     """Whether this execution has begun and has not ended: it may ask, and push its XComs."""
     return (
