@@ -36,13 +36,6 @@ TOKENS = {
 Caller = Callable[[str], httpx.Client]
 
 
-class Sources:
-    """Snapshots, of which every file says what it is."""
-
-    def read_file(self, snapshot: str, path: str) -> bytes:
-        return f"# {path} of {snapshot}\n".encode()
-
-
 @pytest.fixture(scope="session")
 def session_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     home = tmp_path_factory.mktemp("home")
@@ -136,6 +129,6 @@ def _parts(database: Database, settings: Settings, folder: Path) -> WebParts:
         authenticate=TOKENS.get,
         logs=LogStore(folder / "logs"),
         artifacts=ArtifactStore(folder / "artifacts"),
-        snapshots=Sources(),
+        snapshots=folder / "snapshots",
         keys=Keys([bytes(32)]),
     )

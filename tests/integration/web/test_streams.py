@@ -46,7 +46,7 @@ def run(rows: Rows) -> Run:
 @pytest.fixture
 def log(parts: WebParts, run: Run) -> Iterator[LogWriter]:
     """Writes the log of the task's first try."""
-    writer = parts.logs.writer(log_path(instance_id(run.id, 0), 1), Masker())
+    writer = parts.logs.begin(log_path(instance_id(run.id, 0), 1), Masker())
     yield writer
     writer.close()
 
@@ -155,7 +155,7 @@ def test_the_logs_of_tries_that_passed_between_two_looks_are_told(
 ) -> None:
     number = instance_id(run.id, 0)
     for of_try in (1, 2, 3):
-        writer = parts.logs.writer(log_path(number, of_try), Masker())
+        writer = parts.logs.begin(log_path(number, of_try), Masker())
         writer.write(f"try {of_try}\n".encode())
         writer.close()
     rows.change_instance(number, state=TaskState.FAILED, try_number=3)

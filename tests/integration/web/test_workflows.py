@@ -13,6 +13,7 @@ from piper.model.states import RunState
 from piper.store.database import Database
 from piper.store.events import pending_events
 from piper.store.schema import workflow_version
+from piper.web.parts import WebParts
 from tests.integration.web.owner import Owner
 from tests.integration.web.rows import THEN, Rows
 
@@ -158,11 +159,26 @@ def test_an_older_version_keeps_its_own_definition(root: httpx.Client, rows: Row
     assert root.get("/api/v1/workflows/sales/spec", params={"version": 3}).status_code == 404
 
 
-def test_the_source_is_that_of_the_snapshot(root: httpx.Client, rows: Rows) -> None:
+def test_the_source_is_that_of_the_snapshot(root: httpx.Client, rows: Rows, parts: WebParts) -> None:
     rows.workflow("sales", snapshot="a" * 32)
+    (parts.snapshots / ("a" * 32)).mkdir(parents=True)
+    (parts.snapshots / ("a" * 32) / "sales.py").write_text("dag = 1\n")
     reply = root.get("/api/v1/workflows/sales/source")
-    assert reply.text == f"# sales.py of {'a' * 32}\n"
+    assert reply.text == "dag = 1\n"
     assert reply.headers["content-type"].startswith("text/plain")
+    assert (
+        root.get("/api/v1/workflows/sales/source", headers={"If-None-Match": reply.headers["etag"]}).status_code == 304
+    )
+
+
+@pytest.mark.parametrize("file", ["../secret", "/etc/passwd", "link", ".", "gone.py"])
+def test_no_file_beside_the_snapshot_is_shown(root: httpx.Client, rows: Rows, parts: WebParts, file: str) -> None:
+    tree = parts.snapshots / ("a" * 32)
+    tree.mkdir(parents=True)
+    (parts.snapshots / "secret").write_text("secret")
+    (tree / "link").symlink_to(parts.snapshots / "secret")
+    rows.workflow("sales", snapshot="a" * 32, file=file)
+    assert root.get("/api/v1/workflows/sales/source").status_code == 404
 
 
 def test_an_active_workflow_is_not_deleted(root: httpx.Client, rows: Rows) -> None:
