@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -46,16 +46,24 @@ class Listing:
 
 
 class Client:
-    """One instance, called with a token."""
+    """One instance, called with a token.
 
-    def __init__(self, address: str, token: str) -> None:
+    Arguments:
+        patience: seconds to wait for a reply.
+    """
+
+    def __init__(self, address: str, token: str, patience: float = 30.0) -> None:
         self.address = address
         self._http = httpx.Client(
             base_url=address,
             headers={"Authorization": f"Bearer {token}", "User-Agent": f"piper/{__version__}"},
-            timeout=httpx.Timeout(30.0, connect=5.0),
+            timeout=httpx.Timeout(patience, connect=min(patience, 5.0)),
             trust_env=False,  # a proxy of the environment has no business between us and an instance
         )
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
 
     def get(self, path: str, **query: Any) -> Any:
         """The JSON at an address below /api/v1."""
@@ -141,11 +149,12 @@ class Client:
         return reply
 
 
-def connect(server: str | None = None) -> Client:
+def connect(server: str | None = None, patience: float = 30.0) -> Client:
     """The instance that this command shall call.
 
     Arguments:
         server: its address, if it is not the one of PIPER_HOME.
+        patience: seconds to wait for a reply.
 
     Raises:
         Failure: there is no running instance, or no token.
@@ -160,23 +169,26 @@ def connect(server: str | None = None) -> Client:
                 ["start one with `piper standalone`, or say where one is with --server URL"],
             )
         server = address_file.read_text().strip()
-    return Client(server, _token(home))
+    return Client(server, _token(home), patience)
 
 
 def called(context: click.Context) -> Client:
-    """The instance that the command of this context calls."""
-    return connect(context.find_root().obj)
+    """The instance that the command of this context calls; closed when the command ends."""
+    client = connect(context.find_root().obj)
+    context.call_on_close(client.close)
+    return client
 
 
 @contextmanager
 def quietly(context: click.Context) -> Iterator[Client | None]:
     """The instance for what is nice to have, as completion: None, and no error, where there is none."""
     try:
-        client = connect(context.find_root().params.get("server"))
-        client._http.timeout = httpx.Timeout(0.5)
-        yield client
-    except (Failure, OSError):
+        client = connect(context.find_root().params.get("server"), patience=0.5)
+    except Failure:
         yield None
+        return
+    with suppress(Failure), closing(client):
+        yield client
 
 
 def address_of(*parts: str | int) -> str:

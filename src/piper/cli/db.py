@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from piper.cli.failures import Failure
 from piper.cli.main import Noun
 from piper.cli.output import note
 from piper.cli.starting import started_settings
-from piper.settings import shown_value
+from piper.settings import Settings, shown_value
 
 if TYPE_CHECKING:
     from piper.store.database import Database
@@ -32,7 +33,9 @@ def migrate() -> None:
     """
     from piper.store import migrations  # lazy: the only commands that need SQLAlchemy
 
-    with _database() as (database, shown):
+    settings = started_settings()
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _database(settings) as (database, shown):
         migrations.migrate(database)
         note(f"{shown} is up to date")
 
@@ -47,16 +50,18 @@ def check() -> None:
     """
     from piper.store import migrations  # lazy, as above
 
-    with _database() as (database, shown):
+    settings = started_settings()
+    if not settings.database.url and not settings.home.is_dir():
+        raise Failure(f"there is no database yet: {settings.home} does not exist", hints=["make one: piper db migrate"])
+    with _database(settings) as (database, shown):
         migrations.check(database)
         note(f"{shown} is good for this version")
 
 
 @contextmanager
-def _database() -> Iterator[tuple[Database, str]]:
+def _database(settings: Settings) -> Iterator[tuple[Database, str]]:
     from piper.store.database import Database  # lazy, as above
 
-    settings = started_settings()
     database = Database(settings.database_url)
     try:
         yield database, shown_value("database.url", settings.database_url)

@@ -49,10 +49,22 @@ output_option = click.option(
     "-o",
     "--output",
     "output",
-    type=click.Choice([*Format]),
-    default=Format.TABLE,
+    type=click.Choice([str(each) for each in Format]),
+    default=str(Format.TABLE),
     show_default=True,
     help="With json or yaml, standard output carries that alone.",
+    callback=lambda _context, _option, value: Format(value),
+)
+
+
+data_option = click.option(
+    "-o",
+    "--output",
+    "output",
+    type=click.Choice([str(Format.JSON), str(Format.YAML)]),
+    default=str(Format.JSON),
+    show_default=True,
+    help="How it is written.",
     callback=lambda _context, _option, value: Format(value),
 )
 

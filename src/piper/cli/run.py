@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -91,8 +91,11 @@ def command(
     conf = read_params(params)
     with _home() as environment:
         settings = started_settings({"web.port": 0, "web.host": "127.0.0.1"}, environment)
-        with _running(settings, file.absolute()) as instance, _interruptible():
-            client = Client(instance.address, instance.token)
+        with (
+            _interruptible(),
+            _running(settings, file.absolute()) as instance,
+            closing(Client(instance.address, instance.token)) as client,
+        ):
             workflow = _find_workflow(client, file, workflow_id)
             ended = _run(client, workflow["workflow_id"], logical_date, conf, timeout)
     _show(ended, output)

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from piper.cli.main import Noun
-from piper.cli.output import Format, write_data
+from piper.cli.output import Format, data_option, write_data
 from piper.model.spec import FORMAT, WorkflowSpec
 
 
@@ -16,8 +16,8 @@ def command() -> None:
 
 
 @command.command("workflow")
-@click.option("-o", "--output", type=click.Choice(["json", "yaml"]), default="json", show_default=True)
-def workflow_schema(output: str) -> None:
+@data_option
+def workflow_schema(output: Format) -> None:
     """Print the JSON Schema of a workflow's definition.
 
     \b
@@ -30,4 +30,4 @@ def workflow_schema(output: str) -> None:
         "title": f"Piper workflow, format {FORMAT}",
         **schema,
     }
-    write_data(document, Format(output))
+    write_data(document, output)

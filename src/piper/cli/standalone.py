@@ -19,7 +19,7 @@ from piper.settings import ExecutorBackend
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of workflow files; else PIPER_HOME/dags.",
 )
-@click.option("--executor", type=click.Choice([*ExecutorBackend]), help="Which engine runs tasks.")
+@click.option("--executor", type=click.Choice([str(each) for each in ExecutorBackend]), help="Which engine runs tasks.")
 def command(port: int | None, host: str | None, dags: Path | None, executor: str | None) -> None:
     """Serve everything on this machine: web, scheduler, executor, serializer and workers.
 

@@ -23,6 +23,7 @@ from piper.cli.output import (
     Column,
     Format,
     column,
+    data_option,
     note,
     output_option,
     show_list,
@@ -251,9 +252,9 @@ def list_versions(context: click.Context, workflow_id: str, limit: int | None, o
 @command.command("export")
 @workflow_argument
 @click.option("--version", metavar="N", type=click.IntRange(min=1), help="Which version; the active one without.")
-@click.option("-o", "--output", type=click.Choice(["json", "yaml"]), default="json", show_default=True)
+@data_option
 @click.pass_context
-def export_workflow(context: click.Context, workflow_id: str, version: int | None, output: str) -> None:
+def export_workflow(context: click.Context, workflow_id: str, version: int | None, output: Format) -> None:
     """Write the definition of a workflow, as data.
 
     \b
@@ -261,7 +262,7 @@ def export_workflow(context: click.Context, workflow_id: str, version: int | Non
       piper workflows export hello -o yaml > hello.yaml
     """
     spec = called(context).get(address_of("workflows", workflow_id, "spec"), version=version)
-    write_data(spec, Format(output))
+    write_data(spec, output)
 
 
 @command.command("source")

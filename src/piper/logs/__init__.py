@@ -23,9 +23,20 @@ counted as lost, and the next write that succeeds says how many, and why. A line
 and hold any bytes: writers never look for its end, and readers cut it.
 """
 
+from piper.logs.folder import FolderReader
 from piper.logs.lines import LogLine, parse_line, parse_lines
 from piper.logs.masking import Masker
 from piper.logs.store import Chunk, LogReader, LogStore
 from piper.logs.writing import LogWriter
 
-__all__ = ["Chunk", "LogLine", "LogReader", "LogStore", "LogWriter", "Masker", "parse_line", "parse_lines"]
+__all__ = [
+    "Chunk",
+    "FolderReader",
+    "LogLine",
+    "LogReader",
+    "LogStore",
+    "LogWriter",
+    "Masker",
+    "parse_line",
+    "parse_lines",
+]

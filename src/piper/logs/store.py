@@ -116,6 +116,7 @@ class LogReader:
     """Reads one log, from any offset, while it is being written."""
 
     def __init__(self, folder: str, name: str) -> None:
+        self.folder = folder
         self._log = f"{folder}/{name}"
         self._packed = PackedLog(folder, name)
 

@@ -54,7 +54,7 @@ def _workflows(connection: Connection) -> dict[str, int]:
 
 def _runs(connection: Connection) -> dict[str, int]:
     counted = connection.execute(select(run.c.state, func.count()).where(ACTIVE).group_by(run.c.state))
-    found: dict[RunState, int] = dict(counted.tuples().all())
+    found: dict[RunState, int] = {row[0]: row[1] for row in counted}
     return {state.value: found.get(state, 0) for state in (RunState.QUEUED, RunState.RUNNING)}
 
 

@@ -38,7 +38,8 @@ def claim(connection: Connection, principal: str, key: str, request: str, now: d
     statement = insert(idempotency).values(
         principal=principal, key=key, request=request, status=0, body=b"", created_at=now
     )
-    if connection.execute(statement.on_conflict_do_nothing()).rowcount == 1:
+    claimed = connection.execute(statement.on_conflict_do_nothing().returning(idempotency.c.key)).one_or_none()
+    if claimed is not None:
         return None
     row = connection.execute(
         select(idempotency).where(idempotency.c.principal == principal, idempotency.c.key == key)

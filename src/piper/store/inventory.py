@@ -144,7 +144,7 @@ def list_members(connection: Connection) -> Sequence[AnyRow]:
 def singleton_owners(connection: Connection) -> dict[int, str | None]:
     """Who leads the services of which there is one leader: negative shard → member id."""
     statement = select(shard.c.shard, shard.c.owner).where(shard.c.shard < 0)
-    return dict(connection.execute(statement).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def count_unowned_shards(connection: Connection) -> int:

@@ -265,7 +265,7 @@ def count_by_state(connection: Connection, number: int) -> dict[TaskState, int]:
         .where(task_instance.c.id.between(first, last))
         .group_by(task_instance.c.state)
     )
-    return dict(connection.execute(statement).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 # --- task instances, attempts, xcoms ------------------------------------------------------------

@@ -59,7 +59,13 @@ def create_app(parts: WebParts) -> FastAPI:
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     """An address or a method that no endpoint has."""
-    return problem_response(error, request.state.correlation_id)
+    assert isinstance(error, HTTPException)
+    details = {
+        404: f"there is nothing at {request.url.path!r}: /api/v1/openapi.json tells what there is",
+        405: f"{request.method} is not possible at {request.url.path!r}",
+    }
+    explained = HTTPException(error.status_code, details.get(error.status_code, error.detail), error.headers)
+    return problem_response(explained, request.state.correlation_id)
 
 
 def _openapi(app: FastAPI) -> dict[str, object]:

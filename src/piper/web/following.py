@@ -7,24 +7,22 @@ anything, and a stream that broke goes on elsewhere from where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from piper.logs import Chunk, LogLine, parse_line
-from piper.model.ids import log_path
+from piper.logs import Chunk, FolderReader, LogLine, parse_line
+from piper.model.ids import attempt_of_log, log_folder, log_path
 from piper.model.states import FINISHED, RunState, TaskState
 from piper.store import listings
 from piper.store.listings import AnyRow
 from piper.web.parts import WebParts
 
 CHUNK = 64 << 10
-_MOST_BYTES_AT_A_LOOK = 1 << 20
 
 News = list[tuple[str, dict[str, Any]]]
 """(name of the event, its data), in order."""
 
-_BEGUN = frozenset(TaskState) - {TaskState.NONE, TaskState.SCHEDULED, TaskState.QUEUED}
 _TRY_IS_OVER = FINISHED | {TaskState.UP_FOR_RETRY}
 
 
@@ -57,11 +55,14 @@ class LogFollower:
     offset: int
     ended: bool = False
 
+    def __post_init__(self) -> None:
+        self.log = self.parts.logs.reader(log_path(self.instance, self.try_number))
+
     def look(self) -> News | None:
         """New lines, or the end; None when there is neither."""
         # Whether the try is over is asked first: what was written before is then in what is read after.
         over = self._is_over()
-        chunk = self.parts.logs.read(log_path(self.instance, self.try_number), self.offset, CHUNK)
+        chunk = self.log.read(self.offset, CHUNK)
         if chunk.next > self.offset:
             self.offset = chunk.next
             lines = [line_view(line) for line in log_lines(chunk)]
@@ -77,79 +78,53 @@ class LogFollower:
         return row is None or try_is_over(row.state, row.try_number, self.try_number)
 
 
-@dataclass
-class _Told:
-    """What has been told of an instance."""
-
-    state: TaskState
-    try_number: int
-    open_logs: dict[int, int] = field(default_factory=dict)
-    """Try → offset, of the logs that may grow or have not been read to their end."""
-
-
-@dataclass
 class RunFollower:
     """A run: its state, the states of its tasks, and on demand every line that they write."""
 
-    parts: WebParts
-    run: int
-    with_logs: bool
-    ended: bool = False
-    _run_state: tuple[RunState, int] | None = None
-    _told: dict[int, _Told] = field(default_factory=dict)
+    def __init__(self, parts: WebParts, run: int, *, with_logs: bool) -> None:
+        self.ended = False
+        self._parts = parts
+        self._run = run
+        self._logs = FolderReader(parts.logs, log_folder(run)) if with_logs else None
+        self._told_run: tuple[RunState, int] | None = None
+        self._told: dict[int, tuple[TaskState, int]] = {}
+        """Instance → the state and try that have been told."""
 
     def look(self) -> News | None:
         """What changed; None when nothing did."""
-        with self.parts.database.read() as connection:
-            # The run is read first: when it has ended, what is read of its tasks after that is their end.
-            run = listings.find_run(connection, self.run)
-            rows = listings.instance_states(connection, self.run)
+        with self._parts.database.read() as connection:
+            # The run is read first: when it has ended, what is read of its tasks and logs after that is their end.
+            run = listings.find_run(connection, self._run)
+            rows = listings.instance_states(connection, self._run)
         if run is None:
             self.ended = True
             return [("end", {"state": None})]
-        changed = [row for row in rows if self._is_news(row)]
-        news: News = []
-        if changed:
-            news.append(("tasks", {"tasks": [_task_news(row) for row in changed]}))
-        unread = self._read_logs(rows, news) if self.with_logs else False
-        if (run.state, run.clears) != self._run_state:
-            self._run_state = (run.state, run.clears)
+        news = self._changed_tasks(rows)
+        behind = self._new_lines(rows, news)
+        if (run.state, run.clears) != self._told_run:
+            self._told_run = (run.state, run.clears)
             news.append(("run", {"id": run.id, "run_id": run.run_id, "state": run.state, "reason": run.reason}))
-        if run.state.finished and not unread:
+        if run.state.finished and not behind:
             self.ended = True
             news.append(("end", {"state": run.state}))
         return news or None
 
-    def _is_news(self, row: AnyRow) -> bool:
-        told = self._told.get(row.id)
-        if told is not None and (told.state, told.try_number) == (row.state, row.try_number):
-            return False
-        first_unread = 1 if told is None else told.try_number + 1
-        logs = {} if told is None else told.open_logs
-        logs |= dict.fromkeys(range(first_unread, row.try_number), 0)
-        if row.state in _BEGUN and row.try_number > 0:
-            logs.setdefault(row.try_number, 0)
-        self._told[row.id] = _Told(row.state, row.try_number, logs)
-        return True
+    def _changed_tasks(self, rows: Sequence[AnyRow]) -> News:
+        changed = [row for row in rows if self._told.get(row.id) != (row.state, row.try_number)]
+        self._told |= {row.id: (row.state, row.try_number) for row in changed}
+        return [("tasks", {"tasks": [_task_news(row) for row in changed]})] if changed else []
 
-    def _read_logs(self, rows: Iterable[AnyRow], news: News) -> bool:
-        """Tell the new lines of every log that may have some; whether some are left for the next look."""
-        room = _MOST_BYTES_AT_A_LOOK
-        unread = False
-        for row in rows:
-            told = self._told[row.id]
-            for of_try, offset in sorted(told.open_logs.items()):
-                if room <= 0:
-                    return True
-                chunk = self.parts.logs.read(log_path(row.id, of_try), offset, CHUNK)
-                room -= len(chunk.data)
-                if chunk.next > offset:
-                    told.open_logs[of_try] = chunk.next
-                    unread = True
-                    news.append(("log", _log_news(row, of_try, chunk)))
-                elif try_is_over(row.state, row.try_number, of_try):
-                    del told.open_logs[of_try]
-        return unread
+    def _new_lines(self, rows: Sequence[AnyRow], news: News) -> bool:
+        """Tell the new lines of every log; whether there are more, for the next look."""
+        if self._logs is None:
+            return False
+        found = self._logs.look()
+        by_id = {row.id: row for row in rows} if found else {}
+        for name, chunk in found:
+            attempt = attempt_of_log(self._run, name)
+            if attempt is not None and attempt[0] in by_id:
+                news.append(("log", _log_news(by_id[attempt[0]], attempt[1], chunk)))
+        return self._logs.behind
 
 
 def _task_news(row: AnyRow) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
 
 from piper.artifacts import ArtifactStore
 from piper.logs import LogStore
@@ -13,14 +13,6 @@ from piper.service import Clock, Service, Wakeups
 from piper.settings import Settings
 from piper.store.database import Database
 from piper.web.policy import Principal
-
-
-class Snapshots(Protocol):
-    """Bundle snapshots, read."""
-
-    def read_file(self, snapshot: str, path: str) -> bytes:
-        """A file as it was in a snapshot. Raises FileNotFoundError when it is gone."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +27,8 @@ class WebParts:
     """The principal that a bearer token stands for."""
     logs: LogStore
     artifacts: ArtifactStore
-    snapshots: Snapshots
+    snapshots: Path
+    """Root of the trees of bundle snapshots: a file is `<snapshots>/<hash>/<file>`."""
     keys: Keys
     """With which variables and connections are sealed."""
     services: Sequence[Service] = ()

@@ -91,7 +91,7 @@ def write(call: Call, work: Callable[[Connection], Effect]) -> Outcome:
         effect = work(connection)
         outcome = Outcome(
             effect.status,
-            effect.reply.model_dump_json() if effect.reply is not None else "",
+            effect.reply.model_dump_json(by_alias=True) if effect.reply is not None else "",
             tuple((command.id, to_microseconds(command.at)) for command in effect.sent),
             effect.location,
         )

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from piper.model.errors import NotFound
-from piper.model.ids import UNMAPPED, log_path
+from piper.model.ids import UNMAPPED
 from piper.web.following import LogFollower, News, RunFollower, line_view, log_lines, try_is_over
 from piper.web.policy import Action, Kind, Permission
 from piper.web.resources.loading import MapIndex, RunNumber, TaskId, load_instance, load_run
@@ -114,14 +114,13 @@ def _follower(call: Call, run: int, task_id: str, map_index: int, try_number: in
 
 
 def _page(call: Call, follower: LogFollower, offset: int, limit: int) -> dict[str, Any]:
-    path = log_path(follower.instance, follower.try_number)
-    chunk = call.parts.logs.read(path, offset, limit)
+    chunk = follower.log.read(offset, limit)
     return {
         "try_number": follower.try_number,
         "lines": [line_view(line) for line in log_lines(chunk)],
         "offset": chunk.offset,
         "next": chunk.next,
-        "ended": follower.ended and chunk.next >= call.parts.logs.size(path),
+        "ended": follower.ended and chunk.next >= follower.log.size(),
     }
 
 

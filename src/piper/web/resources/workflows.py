@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -28,6 +29,8 @@ RUN = Permission(Action.RUN, Kind.WORKFLOW)
 EDIT = Permission(Action.EDIT, Kind.WORKFLOW)
 
 resource = Resource("workflows")
+
+_LONGEST_SOURCE = 16 << 20
 
 
 class DatesView(BaseModel):
@@ -221,8 +224,20 @@ def show_source(call: CurrentCall, request: Request, workflow_id: WorkflowId, ve
         _, snapshot = _pinned(connection, row, version)
     if _has(request, snapshot):
         return Response(status_code=304, headers={"ETag": f'"{snapshot}"'})
-    source = call.parts.snapshots.read_file(snapshot, row.file)
+    source = _read_source(call.parts.snapshots, snapshot, row.file)
     return Response(source, headers=_cacheable(snapshot), media_type="text/plain; charset=utf-8")
+
+
+def _read_source(root: Path, snapshot: str, file: str) -> bytes:
+    """The file of a snapshot. What a row says never leads out of its tree. Raises NotFound."""
+    tree = root / snapshot
+    try:
+        path = (tree / file).resolve(strict=True)
+        if snapshot and path.is_relative_to(tree.resolve()) and path.stat().st_size <= _LONGEST_SOURCE:
+            return path.read_bytes()
+    except OSError:
+        pass
+    raise NotFound(f"the source {file!r} is no longer stored in snapshot {snapshot or 'none'}")
 
 
 def _pinned(connection: Connection, row: AnyRow, version: int | None) -> tuple[str, str]:
