@@ -134,7 +134,7 @@ class System:
                     authenticate=authenticator(self.token),
                     logs=LogStore(home / "logs", settings.worker.log_limit, "web"),
                     artifacts=artifacts,
-                    snapshots=snapshots,
+                    snapshots=snapshots.trees,
                     keys=keys,
                     services=(self.scheduler, self.executor, self.serializer),
                 )

@@ -47,8 +47,15 @@ _CANCELLED_WITHIN = 15.0
 class Instance(Protocol):
     """What `piper.wiring` gives for one file: see there."""
 
-    address: str
-    token: str
+    @property
+    def address(self) -> str:
+        """Of its web server, once started."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """That its web server wants."""
+        ...
 
     def start(self) -> None:
         """Serve; returns when the file has been loaded, well or not."""
