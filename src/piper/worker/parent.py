@@ -32,7 +32,7 @@ from piper.worker import control, forking, processes
 from piper.worker.cgroup import join_cgroup
 from piper.worker.channel import SocketChannel
 from piper.worker.child import serve, terminate
-from piper.worker.loading import Code, error_of_loading, load
+from piper.worker.loading import Code, error_of_loading, load, rehearse
 
 _TWO_INTEGERS = struct.Struct("2i")
 
@@ -256,6 +256,7 @@ def main(argument: str) -> None:
     supervisor.send(control.encode(control.Loaded(unfit)))
     if not unfit:
         # What is frozen is never visited by the collector, whose marks would copy its pages in each child.
+        rehearse()
         gc.collect()
         gc.freeze()
         Parent(order, supervisor, code).run()
