@@ -3,15 +3,19 @@
 Each test gets its own empty database with the current schema, made from a template in a few milliseconds:
 a copied file on SQLite, `CREATE DATABASE … TEMPLATE` on PostgreSQL. The PostgreSQL server is private to the
 session and starts with the first test that asks for it.
+
+At the end of a session each suite's time is printed.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from piper.store.database import Database, Fence
@@ -22,6 +26,10 @@ from tests.servers.postgres import Postgres
 
 KINDS = ("sqlite", "postgres")
 _numbers = count()
+
+# How long one example takes says nothing on a machine that others use too.
+hypothesis.settings.register_profile("piper", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("piper")
 
 
 @pytest.fixture(scope="session")
@@ -93,3 +101,19 @@ def fence(database: Database) -> Fence:
         connection.execute(shard.update().values(owner="test", epoch=1))
         numbers = connection.execute(shard.select().with_only_columns(shard.c.shard)).scalars().all()
     return Fence("test", dict.fromkeys(numbers, 1))
+
+
+_seconds: defaultdict[str, float] = defaultdict(float)
+_tests: Counter[str] = Counter()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    suite = Path(report.nodeid.partition("::")[0]).parts[1:2]
+    _seconds["/".join(suite)] += report.duration
+    _tests["/".join(suite)] += report.when == "call"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("seconds per suite")
+    for suite, seconds in sorted(_seconds.items()):
+        terminalreporter.write_line(f"{seconds:8.1f} s  {_tests[suite]:5d} tests  {suite}")

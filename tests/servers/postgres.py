@@ -23,6 +23,7 @@ from pathlib import Path
 import psycopg
 
 UNPRIVILEGED = "nobody"
+ROOM_IN_MEMORY = 1 << 30
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Postgres:
 
 def start() -> Postgres:
     """Create a cluster in a new folder and start it on a free port; returns when it answers."""
-    folder = Path(tempfile.mkdtemp(prefix="piper-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="piper-pg-", dir=_fast_folder()))
     folder.chmod(0o755)
     data = folder / "data"
     if _user():
@@ -72,12 +73,28 @@ def start() -> Postgres:
         cwd=folder,
         **_as_user(),
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Postgres(folder, port, _serve(folder, port))
-    _wait_until_ready(server)
+    for attempt in range(3):  # another process may take the port between the question and the start
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = Postgres(folder, port, _serve(folder, port))
+        try:
+            _wait_until_ready(server)
+        except RuntimeError:
+            if attempt == 2:
+                raise
+        else:
+            break
     return server
+
+
+def _fast_folder() -> str | None:
+    """Memory, where there is plenty: a database per test copies many files. None is the usual place."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or not os.access(memory, os.W_OK):
+        return None
+    room = os.statvfs(memory)
+    return str(memory) if room.f_bavail * room.f_frsize > ROOM_IN_MEMORY else None
 
 
 def _serve(folder: Path, port: int) -> subprocess.Popen[bytes]:

@@ -41,12 +41,17 @@ sys.addaudithook(_refuse)
 @pytest.fixture(autouse=True)
 def _no_outside_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     global _watching
+    monkeypatch.setattr("time.sleep", _refuse_sleep)  # Python 3.11 does not audit it
     if "psycopg" in sys.modules:  # libpq connects in C, which no audit hook sees
         monkeypatch.setattr("psycopg.connect", _refuse_postgres)
         monkeypatch.setattr("psycopg.Connection.connect", _refuse_postgres)
     _watching = True
     yield
     _watching = False
+
+
+def _refuse_sleep(*_arguments: object) -> None:
+    _refuse("time.sleep", ())
 
 
 def _refuse_postgres(*_arguments: object, **_options: object) -> None:

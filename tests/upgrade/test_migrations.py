@@ -97,7 +97,7 @@ def test_a_new_database_has_what_every_installation_has(database: Database) -> N
         one = connection.execute(coordination.select()).one()
         shards = connection.execute(shard.select()).all()
         pools = connection.execute(pool.select()).all()
-    assert (one.shards, one.coordinator) == (SHARDS, "sqlite" if database.sqlite else "postgresql")
+    assert (one.shards, one.coordinator) == (SHARDS, "sqlite" if database.sqlite else "postgres")
     assert {row.shard for row in shards} == {*range(SHARDS), *SINGLETON_SHARDS}
     assert {(row.owner, row.epoch) for row in shards} == {(None, 0)}
     assert [(row.name, row.team, row.slots) for row in pools] == [("default_pool", "default", 128)]

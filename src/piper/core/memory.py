@@ -29,9 +29,6 @@ EVERY_INDEX = -3
 """Slot with the sum over all indexes of a mapped group: what an instance that is not yet expanded sees
 if its rule could be satisfied by some of them."""
 
-OCCUPIED = IN_FLIGHT | {TaskState.RESTARTING}
-"""States that count against the limits of a run."""
-
 ReadyEntry = tuple[int, int]
 """(-priority, instance number): the order of admission."""
 
@@ -231,7 +228,7 @@ class RunMemory:
             self.open_of[node] = self.open_of.get(node, 0) + by
             if state in WAITING:
                 self.patient += by
-            elif state in OCCUPIED:
+            elif state in IN_FLIGHT:
                 self.in_flight += by
                 self.in_flight_of[node] = self.in_flight_of.get(node, 0) + by
 

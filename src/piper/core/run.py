@@ -20,7 +20,6 @@ from piper.core.lengths import length_of
 from piper.core.memory import (
     EVERY_INDEX,
     NO_FACTS,
-    OCCUPIED,
     OUTER,
     SHARED,
     Cancel,
@@ -163,7 +162,7 @@ class _Draft:
                     self._due(number)
             case RunOverdue():
                 if self.run.state is RunState.RUNNING:
-                    self._end_all(OCCUPIED, TaskState.SKIPPED)
+                    self._end_all(IN_FLIGHT, TaskState.SKIPPED)
                     self._end_run(RunState.FAILED, "timed_out")
             case PastChanged():
                 for node in (*self.graph.remembers_past, *self.graph.limited_across_runs):
@@ -209,7 +208,7 @@ class _Draft:
         if after.decision is not None:
             self._obey(key, after)
         if after.state is TaskState.FAILED and self.graph.spec.fail_fast and not self.graph.nodes[key[0]].spec.teardown:
-            self._end_all(OCCUPIED, TaskState.FAILED, sparing=self.graph.teardowns)
+            self._end_all(IN_FLIGHT, TaskState.FAILED, sparing=self.graph.teardowns)
         self._look_at([key])
 
     def _clear(self, event: Clear) -> None:
@@ -255,7 +254,7 @@ class _Draft:
     def _mark_run(self, event: MarkRun) -> None:
         """What runs or waits takes the state, what has not begun is skipped; teardowns still clean up first."""
         state = TaskState.SUCCESS if event.state is RunState.SUCCESS else TaskState.FAILED
-        self._end_all(OCCUPIED | SUSPENDED, state, sparing=self.graph.teardowns)
+        self._end_all(IN_FLIGHT | SUSPENDED, state, sparing=self.graph.teardowns)
         if self.unfinished == 0 and self.run.state is not event.state:
             self._end_run(event.state, event.reason)
 
@@ -329,7 +328,7 @@ class _Draft:
         self._open_of[node] = self._open_of.get(node, 0) + by
         if state in WAITING:
             self.patient += by
-        elif state in OCCUPIED:
+        elif state in IN_FLIGHT:
             self.in_flight += by
             self._in_flight_of[node] = self._in_flight_of.get(node, 0) + by
 
@@ -677,8 +676,8 @@ class _Draft:
             return False
         if any(number not in self.changes.ready for number in self.memory.ready):
             return False
-        open_tasks = (node.spec for node in self.graph.nodes if self.open_of(node.index))
-        return not any(s.depends_on_past or s.wait_for_downstream or _has_own_limit(s) for s in open_tasks)
+        waiting = (node for node in self.graph.nodes if self.open_of(node.index))
+        return all(self._past_allows(node) for node in waiting)
 
     def _end_run(self, state: RunState, reason: str) -> None:
         self.changes.run = replace(self.run, state=state, ended_at=self.now, reason=reason)

@@ -32,7 +32,7 @@ from piper.model.events import (
 )
 from piper.model.run import TaskInstance
 from piper.model.spec import TaskSpec
-from piper.model.states import FINISHED, IN_FLIGHT, UNFINISHED, WAITING, TaskState
+from piper.model.states import FINISHED, IN_FLIGHT, WAITING, TaskState
 
 State = TaskState
 
@@ -231,7 +231,11 @@ def _ignore(ti: TaskInstance, _: object, at: Circumstances) -> TaskInstance:
 
 
 def _clear(ti: TaskInstance, _: object, at: Circumstances) -> TaskInstance:
-    """As if it had not run, but for its try number, which is never used again."""
+    """As if it had not run, but for its try number, which is never used again.
+
+    An execution that is still going on is cancelled; the next try is let into user code only when the attempt
+    before it has ended (I7, `piper.task_api.handshake`).
+    """
     return replace(
         ti,
         state=State.NONE,
@@ -245,11 +249,6 @@ def _clear(ti: TaskInstance, _: object, at: Circumstances) -> TaskInstance:
         started_at=None,
         ended_at=None,
     )
-
-
-def _restart(ti: TaskInstance, _: Cleared, at: Circumstances) -> TaskInstance:
-    """Its execution must have ended before there may be another (I7)."""
-    return replace(ti, state=State.RESTARTING, due=None)
 
 
 def _mark(ti: TaskInstance, event: Marked, at: Circumstances) -> TaskInstance:
@@ -275,6 +274,7 @@ def _row(
     )
 
 
+_STATES = frozenset(State) - {State.RESTARTING}  # Airflow's name; here a cleared execution is simply over
 _ENDED_BY_RULE = frozenset({State.SKIPPED, State.UPSTREAM_FAILED, State.REMOVED})
 _ENDED_BY_MARK = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED})
 _RETRIED = frozenset({State.UP_FOR_RETRY, State.FAILED})
@@ -301,20 +301,16 @@ TABLE: tuple[Row, ...] = (
     _row(State.DEFERRED, TriggerFired, _FIRED, _fire),
     _row(State.DEFERRED, TimedOut, State.UP_FOR_RESCHEDULE, _time_out),
     # what comes late, twice, or of an execution that is over
-    _row(frozenset(State), Stale, frozenset(State), _ignore),
+    _row(_STATES, Stale, frozenset(), _ignore),
     *(
         _row(_LATE | {State.DEFERRED, State.AWAITING_INPUT}, report, frozenset(), _ignore)
         for report in (Succeeded, Failed, Skipped, Rescheduled, Deferred, Lost)
     ),
-    _row(frozenset(State) - {State.DEFERRED}, TriggerFired, frozenset(), _ignore),
+    _row(_STATES - {State.DEFERRED}, TriggerFired, frozenset(), _ignore),
     # people
     _row(FINISHED | WAITING | {State.NONE}, Cleared, State.NONE, _clear),
-    _row(IN_FLIGHT | {State.RESTARTING}, Cleared, State.RESTARTING, _restart, cancels=True),
-    *(
-        _row(State.RESTARTING, report, State.NONE, _clear)
-        for report in (Succeeded, Failed, Skipped, Rescheduled, Deferred, Lost)
-    ),
-    _row(UNFINISHED | FINISHED, Marked, _ENDED_BY_MARK, _mark, cancels=True),
+    _row(IN_FLIGHT, Cleared, State.NONE, _clear, cancels=True),
+    _row(_STATES, Marked, _ENDED_BY_MARK, _mark, cancels=True),
 )
 
 

@@ -77,7 +77,7 @@ class RunBook:
         self.workflows: dict[str, WorkflowRuns] = {}
 
     def add(self, runs: Iterable[tuple[Run, list[TaskInstance]]]) -> list[RunMemory]:
-        """Take runs into memory. A run whose spec is gone is passed over."""
+        """Take runs into memory; one that has ended stays until it is filed after its next step."""
         loaded = list(runs)
         self.graphs.load({run.spec_hash for run, _ in loaded})
         self._load_workflows({run.workflow_id for run, _ in loaded})
@@ -85,20 +85,19 @@ class RunBook:
         for run, instances in loaded:
             memory = RunMemory(run, self.graphs.get(run.spec_hash), instances)
             self.runs[run.id] = memory
-            self.file(memory)
+            self.workflows[run.workflow_id].runs[run.id] = memory
+            if not run.state.finished:
+                self.file(memory)
             added.append(memory)
         return added
 
     def file(self, memory: RunMemory) -> None:
         """Put a run where its state says it belongs; one that has ended leaves the book."""
         run = memory.run
-        group = self.workflows[run.workflow_id]
-        lane = group.lane(run)
+        lane = self.workflows[run.workflow_id].lane(run)
         if run.state is RunState.QUEUED:
-            group.runs[run.id] = memory
             lane.enqueue(run)
         elif run.state is RunState.RUNNING:
-            group.runs[run.id] = memory
             lane.started(run)
         else:
             self.forget(run.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from piper.core.due import Cursor, due_runs, plan
-from piper.core.starts import OWN_LANE
+from piper.core.starts import OWN_LANE, lane_of
 from piper.model.ids import run_id_for
 from piper.model.run import Run
 from piper.model.schedule import RunDates
@@ -72,30 +73,39 @@ class Schedules:
             return [], False
         self._book.graphs.load({w.spec_hash for w in workflows})
         rows: list[dict[str, Any]] = []
-        moves: list[tuple[ScheduledWorkflow, ScheduledWorkflow]] = []
+        looked_at: list[tuple[ScheduledWorkflow, Cursor]] = []
         for workflow in workflows:
             schedule = self._book.graphs.get(workflow.spec_hash).spec.schedule
             unfinished = self._unfinished(workflow)
             room = max(0, workflow.max_active_runs - unfinished)
-            cursor = Cursor(workflow.last_dates, workflow.next_dates)
-            due = due_runs(schedule, cursor, now, room, unfinished)
+            due = due_runs(schedule, Cursor(workflow.last_dates, workflow.next_dates), now, room, unfinished)
             rows += [row_from_run(_scheduled_run(workflow, dates, now), workflow.file) for dates in due.runs]
-            moves.append((workflow, self._with_cursor(workflow, due.cursor, waits=len(due.runs) >= room)))
+            looked_at.append((workflow, due.cursor))
             if len(rows) >= BATCH:
                 break
-        with self._database.fenced(fence.only({w.shard for w, _ in moves})) as connection:
+        with self._database.fenced(fence.only({w.shard for w, _ in looked_at})) as connection:
             made = create_runs(connection, rows)
+            # A date that a manual run holds makes no run: only those made fill the room.
+            filled = Counter(run.workflow_id for run in made)
+            moves = [
+                (workflow, self._with_cursor(workflow, cursor, waits=self._is_full(workflow, filled)))
+                for workflow, cursor in looked_at
+            ]
             move_cursors(connection, moves)
         for _, after in moves:
             self._book.refresh(after)
         return made, True
+
+    def _is_full(self, workflow: ScheduledWorkflow, filled: Counter[str]) -> bool:
+        return self._unfinished(workflow) + filled[workflow.workflow_id] >= workflow.max_active_runs
 
     def _unfinished(self, workflow: ScheduledWorkflow) -> int:
         """Runs of the workflow itself, backfills apart, that have not ended."""
         group = self._book.workflows.get(workflow.workflow_id)
         if group is None:
             return 0
-        return sum(1 for memory in group.runs.values() if (memory.run.backfill or OWN_LANE) == OWN_LANE)
+        runs = (memory.run for memory in group.runs.values())
+        return sum(1 for run in runs if lane_of(run) == OWN_LANE and not run.state.finished)
 
     def _with_cursor(self, workflow: ScheduledWorkflow, cursor: Cursor, *, waits: bool = False) -> ScheduledWorkflow:
         """The workflow with its cursor moved.

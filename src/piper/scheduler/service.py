@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -45,6 +45,10 @@ class Term(Protocol):
 
     def fence(self) -> Fence | None:
         """The shards it owns at their epochs, or None while it may not write at all."""
+        ...
+
+    def forget(self, fence: Fence, shards: Collection[int]) -> None:
+        """These have turned out to be lost."""
         ...
 
 
@@ -96,14 +100,16 @@ class SchedulerService(Service):
         now = self._clock.now()
         try:
             self._follow_ownership(fence)
-            stored, batch = self._read_events(fence, now)
+            stored = self._read_events(fence, now)
             made_runs = self._follow_schedules(fence, now)
             self._start_runs(now)
             self._ring_timers(now)
+            batch = Batch(now)
             undecided = self._decide(batch, stored)
             self._commit(batch, fence)
         except FenceLost as lost:
             self.counters["fence_losses"] += 1
+            self._term.forget(fence, lost.shards)
             self._lose(lost.shards)
             return 0.0
         except Exception:
@@ -159,17 +165,16 @@ class SchedulerService(Service):
 
     # --- what has happened ---------------------------------------------------------------------
 
-    def _read_events(self, fence: Fence, now: datetime) -> tuple[list[StoredEvent], Batch]:
-        """The stored events of runs, with their runs loaded; news of workflows goes into the batch."""
+    def _read_events(self, fence: Fence, now: datetime) -> list[StoredEvent]:
+        """The stored events of runs, with their runs loaded; news of workflows is dealt with at once."""
         with self._database.read() as connection:
             stored = pending_events(
                 connection, fence.epochs.keys(), EVENTS_PER_TICK, except_runs=self.quarantine.keys()
             )
         self.counters["events"] += len(stored)
-        batch = Batch(now)
         for_workflows = [s for s in stored if isinstance(s.event, SpecPublished | PauseChanged)]
         if for_workflows:
-            self._hear_of_workflows(for_workflows, batch)
+            self._hear_of_workflows(for_workflows, fence, now)
         for_runs = [s for s in stored if not isinstance(s.event, SpecPublished | PauseChanged)]
         missing = {s.run for s in for_runs if s.run is not None} - self.book.runs.keys()
         if missing:
@@ -177,25 +182,27 @@ class SchedulerService(Service):
                 runs = runs_by_number(connection, missing)
                 instances = instances_of_runs(connection, (r.id for r in runs))
             self._take_in((run, instances[run.id]) for run in runs)
-        return for_runs, batch
+        return for_runs
 
-    def _hear_of_workflows(self, stored: Iterable[StoredEvent], batch: Batch) -> None:
+    def _hear_of_workflows(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> None:
         """A workflow was published, vanished, was paused or unpaused: its cursor must be computed anew."""
-        events = list(stored)
         with self._database.read() as connection:
             workflows = workflows_by_id(connection, {_workflow_of(s) for s in events})
+        batch = Batch(now)
         for s in events:
             batch.events.append(s.id)
             batch.shards.add(s.shard)
-            workflow = batch.workflows.get(_workflow_of(s)) or workflows.get(_workflow_of(s))
+            workflow = workflows.get(_workflow_of(s))
             if workflow is None:
                 continue
             if isinstance(s.event, SpecPublished):
                 workflow = replace(workflow, stale=s.event.stale, planned_spec="")
             elif isinstance(s.event, PauseChanged):
                 workflow = replace(workflow, paused=s.event.paused, planned_spec="")
-            batch.workflows[workflow.workflow_id] = workflow
-            self._schedules_looked_at = None
+            workflows[workflow.workflow_id] = batch.workflows[workflow.workflow_id] = workflow
+        batch.commit(self._database, fence)
+        self._remember(batch)
+        self._schedules_looked_at = None
 
     def _follow_schedules(self, fence: Fence, now: datetime) -> bool:
         """Make the runs that are due; looks at the database when something may be due, or once a poll."""
@@ -406,10 +413,10 @@ class SchedulerService(Service):
             repinned = changes.run.spec_hash != memory.run.spec_hash
             memory.take_over(changes)
             changed = [ti for ti in changes.instances.values() if ti is not None]
-            scheduled = scheduled or any(ti.state is TaskState.SCHEDULED for ti in changed)
+            scheduled = scheduled or any(map(_concerns_the_executor, [*changed, *changes.before.values()]))
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
-            if moved:
+            if moved or memory.run.state.finished:
                 self._file(memory)
             if repinned:
                 self._reload([run])
@@ -458,6 +465,11 @@ class SchedulerService(Service):
         deadline = _deadline(memory)
         if deadline is not None:
             heapq.heappush(self._timers, (deadline, memory.run.id, OVERDUE))
+
+
+def _concerns_the_executor(ti: TaskInstance) -> bool:
+    """It is to be granted slots, or has perhaps just given some back."""
+    return ti.state is TaskState.SCHEDULED
 
 
 def _deadline(memory: RunMemory) -> datetime | None:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, Connection, Executable, text
@@ -100,6 +100,7 @@ class Database:
         Raises:
             StoreUnavailable: nothing was written.
             Conflict: a row with the same key exists; nothing was written.
+            Invalid: a value cannot be stored, such as a text with a NUL; nothing was written.
             AmbiguousCommit: the connection broke during COMMIT.
         """
         with self.as_member("") as connection:
@@ -140,7 +141,7 @@ class Database:
         if self._commit_hook is not None:
             self._commit_hook("after")
 
-    def _raise_explained(self, error: Exception) -> None:
+    def _raise_explained(self, error: Exception) -> NoReturn:
         explained = self.driver.explain(error)
         if explained is error:
             raise error

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import msgspec
 import sqlalchemy
 from sqlalchemy import Connection, Engine, Integer, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 
-from piper.model.errors import AmbiguousCommit, Conflict, StoreUnavailable
+from piper.model.errors import AmbiguousCommit, Conflict, Invalid, StoreUnavailable
 from piper.store.schema import shard
 
 SERVICE_SESSION = {
@@ -119,18 +120,18 @@ class PostgresDriver:
         Raises:
             AmbiguousCommit: the connection broke before the answer came.
         """
+        if connection.connection.dbapi_connection.info.transaction_status.name == "INERROR":  # type: ignore[union-attr]
+            # PostgreSQL would answer COMMIT of a failed transaction with a quiet ROLLBACK.
+            raise StoreUnavailable(
+                f"{self._name}: an error inside the transaction was passed over; nothing was written"
+            )
         try:
-            answer = connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("COMMIT")
         except DBAPIError as error:
             # A session that was ended for idling had been rolled back before our COMMIT reached it.
             if error.connection_invalidated and _code(error) != "25P03":
                 raise AmbiguousCommit(f"{self._name}: the connection broke during COMMIT: {error.orig}") from error
             raise
-        if answer.cursor is not None and answer.cursor.statusmessage != "COMMIT":
-            # PostgreSQL answers COMMIT of a failed transaction with a quiet ROLLBACK.
-            raise StoreUnavailable(
-                f"{self._name}: an error inside the transaction was passed over; nothing was written"
-            )
 
     def roll_back(self, connection: Connection) -> None:
         """Undo the transaction, or give up its connection when that cannot be done."""
@@ -159,6 +160,10 @@ class PostgresDriver:
             )
         if not isinstance(error, DBAPIError):
             return error
+        if isinstance(error, sqlalchemy.exc.DataError):
+            primary = getattr(error.orig, "diag", None)
+            reason = (primary.message_primary if primary else None) or str(error.orig)
+            return Invalid(f"a value cannot be stored: {reason}")
         code = _code(error)
         if code == _DUPLICATE:
             table = error.orig.diag.table_name  # type: ignore[union-attr]
@@ -188,8 +193,12 @@ def _engine(url: sqlalchemy.URL, session: Mapping[str, str], pool_size: int) -> 
         url,
         connect_args={**TRANSPORT, "application_name": "piper", "options": options},
         isolation_level="AUTOCOMMIT",
+        use_native_hstore=False,  # which would ask every new connection for a type that nothing here uses
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=POOL_SECONDS,
         pool_use_lifo=True,
+        # The same encoder as on SQLite, so that a value reads back the same from both.
+        json_serializer=msgspec.json.encode,
+        json_deserializer=msgspec.json.decode,
     )

@@ -1,7 +1,7 @@
 """SQLite: one writing connection behind a lock, reading connections beside it, and what failures mean.
 
 All writes of a process go through one connection, each begun with BEGIN IMMEDIATE, so that waiting happens
-in our lock (microseconds) and never in SQLite's busy handler (polling, up to tens of milliseconds). Readers
+in our lock (fair, microseconds) and never in SQLite's busy handler (polling, up to tens of milliseconds). Readers
 use connections of their own and see the last commit (WAL): the writer never blocks them.
 
 SQLAlchemy executes statements, but transactions are spoken to the driver itself: its own begin and commit
@@ -10,10 +10,12 @@ cost more than SQLite's, and BEGIN IMMEDIATE is the fence.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from piper.model.errors import AmbiguousCommit, Conflict, InvalidSetting, StoreUnavailable
+from piper.store.fair_lock import FairLock
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for another process's transaction (SQLite's busy handler)."""
@@ -43,8 +46,8 @@ _MEANING = {
     sqlite3.SQLITE_LOCKED: "is locked by another connection of this process",
     sqlite3.SQLITE_PROTOCOL: "is locked by another process: only one Piper may use it",
     sqlite3.SQLITE_FULL: "cannot grow, the disk is full: free some space",
-    sqlite3.SQLITE_READONLY: "is read-only: make the file and its folder writable for this user",
-    sqlite3.SQLITE_PERM: "is read-only: make the file and its folder writable for this user",
+    sqlite3.SQLITE_READONLY: "is read-only: make its files and their folder writable for this user",
+    sqlite3.SQLITE_PERM: "is read-only: make its files and their folder writable for this user",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: its folder must exist and be writable for this user",
     sqlite3.SQLITE_IOERR: "cannot be read or written, the disk or a limit on file sizes refused",
     sqlite3.SQLITE_NOMEM: "cannot be used, this process is out of memory",
@@ -52,6 +55,7 @@ _MEANING = {
     sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a backup",
     sqlite3.SQLITE_NOTADB: "is not a SQLite file: see that PIPER_HOME is the folder you mean",
 }
+_LOST_SYNC = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 _DUPLICATES = frozenset(
     {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
 )
@@ -76,14 +80,15 @@ class SqliteDriver:
         refuse_network_file_system(self.path)
         self.engine = _engine(url, synchronous, pool_size, cache_kib=2048)
         self._writer_engine = _engine(url, synchronous, pool_size=1, cache_kib=16384)
-        self._lock = threading.Lock()
+        self._lock = FairLock()
         self._holder: int | None = None
         self._writer: Connection | None = None
 
     def close(self) -> None:
         """Close every connection."""
-        with self._lock:
+        if self._lock.acquire(WRITER_LOCK_SECONDS):  # a writer that hangs shall not keep a process from ending
             self._drop_writer()
+            self._lock.release()
         self._writer_engine.dispose()
         self.engine.dispose()
 
@@ -93,7 +98,7 @@ class SqliteDriver:
         thread = threading.get_ident()
         if self._holder == thread:
             raise RuntimeError("a transaction was begun inside a transaction of the same thread: pass its connection")
-        if not self._lock.acquire(timeout=WRITER_LOCK_SECONDS):
+        if not self._lock.acquire(WRITER_LOCK_SECONDS):
             raise StoreUnavailable(f"{self.path}: another thread has been writing for {WRITER_LOCK_SECONDS:.0f} s")
         self._holder = thread
         try:
@@ -115,12 +120,12 @@ class SqliteDriver:
         """Make the transaction last.
 
         Raises:
-            AmbiguousCommit: the disk failed under it: a restart may or may not find it in the log.
+            AmbiguousCommit: the log was written but did not surely reach the disk: only a restart will tell.
         """
         try:
             _raw(connection).execute("COMMIT")
         except sqlite3.Error as error:
-            if _primary_code(error) == sqlite3.SQLITE_IOERR:
+            if error.sqlite_errorcode in _LOST_SYNC:
                 raise AmbiguousCommit(f"{self.path}: the disk failed during COMMIT: {error}") from error
             raise
 
@@ -163,8 +168,12 @@ class SqliteDriver:
 
 def refuse_network_file_system(path: Path) -> None:
     """Raise InvalidSetting if `path` would lie on a network file system, as far as Linux can tell."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    kind = _file_system(folder)
+    folder = next(parent for parent in path.absolute().parents if os.path.exists(parent))
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text()
+    except OSError:  # not Linux
+        return
+    kind = file_system_of(os.stat(folder).st_dev, mounts)
     if kind in NETWORK_FILE_SYSTEMS:
         raise InvalidSetting(
             f"{path} would lie on a network file system ({kind}), where SQLite cannot lock: "
@@ -172,14 +181,10 @@ def refuse_network_file_system(path: Path) -> None:
         )
 
 
-def _file_system(folder: Path) -> str:
-    device = os.stat(folder).st_dev
+def file_system_of(device: int, mounts: str) -> str:
+    """The kind of the file system on `device`, from the text of /proc/self/mountinfo; empty if it is not there."""
     number = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    for mount in mounts:
+    for mount in mounts.splitlines():
         before, _, after = mount.partition(" - ")
         if before.split()[2] == number:
             return after.split()[0]
@@ -242,9 +247,15 @@ def _engine(url: sqlalchemy.URL, synchronous: str, pool_size: int, cache_kib: in
         skip_autocommit_rollback=True,
     )
 
+    @sqlalchemy.event.listens_for(engine, "do_connect")
+    def create_private(*_arguments: object) -> None:
+        # SQLite would create it readable by all; its log takes the mode of the file. What fails here, SQLite reports.
+        with contextlib.suppress(OSError):
+            os.close(os.open(str(url.database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
     @sqlalchemy.event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
-        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        mode = _keep_write_ahead_log(connection)
         if mode != "wal":
             raise InvalidSetting(f"{url.database}: SQLite cannot keep a write-ahead log there, only {mode!r}")
         for pragma in (
@@ -257,3 +268,18 @@ def _engine(url: sqlalchemy.URL, synchronous: str, pool_size: int, cache_kib: in
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine
+
+
+def _keep_write_ahead_log(connection: sqlite3.Connection) -> str:
+    """Ask for a write-ahead log; returns the journal that there is then.
+
+    SQLite's busy handler does not cover this change, which two that open a new database meet.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)

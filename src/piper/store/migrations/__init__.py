@@ -10,7 +10,8 @@ Two processes that start together migrate one after the other: the second finds 
 
 A revision that old code can live with (a new table, a new column with a default) is applied before the new
 version is rolled out and says `pre` in its name; one that old code cannot live with says `post`.
-`python -m piper.store.migrations.draft MESSAGE` writes the next one from the difference to the schema.
+`make revision MESSAGE=…` drafts the next one from the difference to the schema. (Until the first release there
+is one revision: remove its file and draft it anew.)
 
 How it fails. A database that a newer Piper has written, or one that is not migrated where the caller may not
 do that: `WrongSchema`, which says what to do.
@@ -34,6 +35,9 @@ HEAD = "0001"
 
 KNOWN = ("0001",)
 """Every revision, oldest first."""
+
+COORDINATORS = {"sqlite": "sqlite", "postgresql": "postgres"}
+"""What coordinates the members of a new installation, by its database."""
 
 DEFAULT_POOL = "default_pool"
 DEFAULT_POOL_SLOTS = 128
@@ -112,7 +116,9 @@ def _fill(connection: Connection) -> None:
     """The rows that every installation has; those that exist stay as they are."""
     connection.execute(
         insert(coordination)
-        .values(one=True, cluster_uid=str(uuid.uuid4()), shards=SHARDS, coordinator=connection.dialect.name)
+        .values(
+            one=True, cluster_uid=str(uuid.uuid4()), shards=SHARDS, coordinator=COORDINATORS[connection.dialect.name]
+        )
         .on_conflict_do_nothing()
     )
     connection.execute(

@@ -1,4 +1,4 @@
-"""The first tables.
+"""the first tables.
 
 Revision 0001: from empty.
 """
@@ -322,6 +322,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_workflow_bundle_file", "workflow", ["bundle", "file"], unique=False)
     op.create_index("ix_workflow_due", "workflow", ["next_run_after", "shard"], unique=False)
+    op.create_index(
+        "ix_workflow_unplanned",
+        "workflow",
+        ["shard"],
+        unique=False,
+        sqlite_where=sa.text("planned_spec <> spec_hash"),
+        postgresql_where=sa.text("planned_spec <> spec_hash"),
+    )
     op.create_table(
         "workflow_version",
         sa.Column("workflow_id", sa.Text(), nullable=False),
