@@ -22,6 +22,13 @@ _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
 
 
+_DEFAULTS = {
+    ("kubernetes_executor", "worker_container_repository"): "",
+    ("kubernetes_executor", "worker_container_tag"): "",
+}
+"""What Airflow's own files ask for without a fallback."""
+
+
 class Configuration:
     """Settings by section and key, from the environment."""
 
@@ -35,6 +42,8 @@ class Configuration:
             text = os.environ.get(f"{prefix}__{section.upper().replace('.', '_')}__{key.upper()}")
             if text is not None:
                 return text
+        if fallback is NOTSET:
+            fallback = _DEFAULTS.get((section, key), NOTSET)
         if fallback is NOTSET:
             raise AirflowConfigException(
                 f"section/key [{section}/{key}] not found in config: set AIRFLOW__{section.upper()}__{key.upper()}, "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -24,7 +25,8 @@ from piper.model.errors import AuthorError, InvalidSpec
 from piper.sdk import scope
 from piper.sdk.dags import DAG
 from piper.sdk.hydrate import hydrate
-from piper.sdk.place import file_of, line_of
+from piper.sdk.place import line_of
+from piper.sdk.spelling import nearest
 
 __all__ = ["LoadedFile", "ParsingContext", "get_parsing_context", "hydrate", "load_file"]
 
@@ -96,12 +98,12 @@ def load_file(root: Path, file: str, *, dag_id: str | None = None, task_id: str 
         except (Exception, SystemExit) as error:
             _raise_located(error, root, file)
         finally:
-            imported = _imported_from(root, set(sys.modules) - before)
+            imported = _imported_from(root, set(sys.modules) - before - {module_name(file)})
             _modules_of[str(root)] = set(imported)
     return LoadedFile(
         dags=_collect(module, loading, file),
-        warnings=[_warning_text(one, root) for one in caught],
-        imported=sorted({os.path.relpath(name, root) for name in imported.values()} - {file}),
+        warnings=[*(_warning_text(one, root) for one in caught), *_never_mapped(loading, file)],
+        imported=sorted(os.path.relpath(name, root) for name in imported.values()),
     )
 
 
@@ -168,6 +170,15 @@ def _collect(module: ModuleType, loading: scope.Loading, file: str) -> dict[str,
     return dags
 
 
+def _never_mapped(loading: scope.Loading, file: str) -> list[str]:
+    return [
+        f"{file}:{line_of(partial.place)}: UserWarning: task {partial.kwargs['task_id']!r} was never mapped: "
+        "call .expand(…) on what .partial(…) gives"
+        for partial in loading.partials
+        if not partial.expanded
+    ]
+
+
 # --- what went wrong ----------------------------------------------------------------------------
 
 
@@ -202,19 +213,26 @@ def _inside(file: str, root: Path) -> bool:
 def _message(error: BaseException, root: Path) -> str:
     if isinstance(error, SystemExit):
         return f"the file ends the process when it is loaded: SystemExit({error.code!r})"
-    if isinstance(error, FileNotFoundError) and error.filename and not _inside(str(error.filename), root):
-        return f"{type(error).__name__}: {error}"
     last = traceback.format_exception_only(error)[-1].strip()
+    if isinstance(error, ImportError):
+        return last + _nearest_import(error)
     if isinstance(error, SyntaxError):
         return f"{last}: {(error.text or '').strip()}".rstrip(": ")
     return last
 
 
+_UNKNOWN_NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
+
+
+def _nearest_import(error: ImportError) -> str:
+    """A suggestion, where a module of Piper was asked for a name that it does not have."""
+    match = _UNKNOWN_NAME.search(str(error))
+    if match is None or not match[2].startswith(("piper.", "airflow")):
+        return ""
+    other = nearest(match[1], dir(sys.modules.get(match[2])))
+    return f" (did you mean {other!r}?)" if other else ""
+
+
 def _warning_text(warning: warnings.WarningMessage, root: Path) -> str:
     name = os.path.relpath(warning.filename, root) if _inside(warning.filename, root) else warning.filename
     return f"{name}:{warning.lineno}: {warning.category.__name__}: {warning.message}"
-
-
-def file_of_dag(dag: DAG) -> str:
-    """The file in which a DAG was made, as an absolute path."""
-    return file_of(dag._place)

@@ -17,15 +17,15 @@ from piper.model.ids import check_workflow_id
 from piper.model.spec import RETURN_KEY, LengthExpression, LiteralLength, ProductLength
 from piper.model.states import TriggerRule
 from piper.sdk import scope
+from piper.sdk.abstract_operator import AbstractOperator, merge_defaults
 from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS
-from piper.sdk.operator import AbstractOperator, BaseOperator, merge_defaults
-from piper.sdk.signatures import constructor_arguments
 from piper.sdk.spelling import only_known
 from piper.sdk.xcom_arg import Reference, ResolveMixin, XComArg, references_in
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG
     from piper.sdk.group import TaskGroup
+    from piper.sdk.operator import BaseOperator
     from piper.sdk.place import Place
 
 
@@ -154,8 +154,9 @@ class OperatorPartial:
     def __init__(self, operator_class: type[BaseOperator], kwargs: dict[str, Any], place: Place | None) -> None:
         self.operator_class = operator_class
         self.kwargs = kwargs
-        self._place = place
-        self._expanded = False
+        self.place = place
+        self.expanded = False
+        scope.note_partial(self)
 
     def expand(self, **mapped: Any) -> MappedOperator:
         """One instance for each combination of elements.
@@ -183,14 +184,8 @@ class OperatorPartial:
         return self._expand(ListOfDicts(kwargs), strict=strict)
 
     def _expand(self, expand_input: ExpandInput, *, strict: bool) -> MappedOperator:
-        self._expanded = True
-        return MappedOperator(self.operator_class, self.kwargs, expand_input, strict=strict, place=self._place)
-
-    def __del__(self) -> None:
-        if not getattr(self, "_expanded", True):
-            import warnings  # only for a mistake
-
-            warnings.warn(f"Task {self.kwargs.get('task_id')!r} was never mapped!", stacklevel=1)
+        self.expanded = True
+        return MappedOperator(self.operator_class, self.kwargs, expand_input, strict=strict, place=self.place)
 
     def __rshift__(self, other: Any) -> NoReturn:
         raise TypeError(f"{self!r} is no task yet: call .expand(…) on it")
@@ -261,11 +256,11 @@ class MappedOperator(AbstractOperator):
             dag.add_task(self, group)
             self._set_upstream_of_results()
         if scope.setup_scopes:
-            scope.setup_scopes[-1].tasks.append(self)
+            scope.note_task(self)
 
     def _share(self, given: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that all instances share; the common ones among them become fields of this task."""
-        own = constructor_arguments(self.operator_class)
+        own = self.operator_class.own_arguments()
         shared = {
             name: value
             for name, value in defaults.items()
@@ -336,15 +331,10 @@ class MappedOperator(AbstractOperator):
         """
         arguments = {**self.arguments_for(resolve), "task_id": self.task_id}
         operator: BaseOperator = self.operator_class.make(arguments)
-        operator._dag = self._dag
-        operator.task_group = self.task_group
-        operator._params = self._params
-        operator._is_setup, operator._is_teardown = self._is_setup, self._is_teardown
-        operator._on_failure_fail_dagrun = self._on_failure_fail_dagrun
-        operator.trigger_rule = self.trigger_rule
-        operator.returns_dag_result = self.returns_dag_result
-        operator.upstream_task_ids = self.upstream_task_ids
-        operator.downstream_task_ids = self.downstream_task_ids
+        fields = operator.__dict__
+        for name, value in self.__dict__.items():
+            if name not in _OF_THE_MAPPED:
+                fields[name] = value
         return operator
 
     def prepare_for_execution(self) -> Self:
@@ -355,6 +345,12 @@ class MappedOperator(AbstractOperator):
         return f"<Mapped({self.task_type}): {self.task_id}>"
 
 
+_OF_THE_MAPPED = frozenset(
+    {"expand_input", "operator_class", "partial_kwargs", "strict", "template_ext", "template_fields"}
+)
+"""Attributes that an instance's operator has of its own, or not at all; all others are the same for all."""
+
+
 class DecoratedMappedOperator(MappedOperator):
     """A mapped `@task` function: elements are arguments of the function."""
 
@@ -363,4 +359,4 @@ class DecoratedMappedOperator(MappedOperator):
         shared = self.partial_kwargs.get("op_kwargs", {})
         if self.strict:
             refuse_duplicates(shared, mapped, "mapping already partial")
-        return {**self.partial_kwargs, "op_kwargs": {**shared, **mapped}}
+        return {"op_args": (), **self.partial_kwargs, "op_kwargs": {**shared, **mapped}}

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from piper.sdk.abstract_operator import AbstractOperator
     from piper.sdk.dags import DAG
     from piper.sdk.group import TaskGroup
-    from piper.sdk.operator import AbstractOperator
+    from piper.sdk.mapping import OperatorPartial
 
 _dags: list[DAG | None] = []
 _groups: list[TaskGroup] = []
@@ -23,8 +24,9 @@ _groups: list[TaskGroup] = []
 
 @dataclass(slots=True)
 class SetupScope:
-    """A `with` block of setups or teardowns, and the tasks made in it (see `setup_teardown`)."""
+    """A `with` block of setups or of teardowns, and the tasks made in it (see `setup_teardown`)."""
 
+    of_setups: bool
     setups: list[AbstractOperator]
     teardowns: list[AbstractOperator]
     tasks: list[AbstractOperator] = field(default_factory=list)
@@ -33,13 +35,24 @@ class SetupScope:
 setup_scopes: list[SetupScope] = []
 
 
+def note_task(task: AbstractOperator) -> None:
+    """A task was made: it is in the innermost scope of setups and in the innermost of teardowns."""
+    noted: set[bool] = set()
+    for scope in reversed(setup_scopes):
+        if scope.of_setups not in noted:
+            noted.add(scope.of_setups)
+            scope.tasks.append(task)
+
+
 @dataclass(slots=True)
 class Loading:
-    """A file that is being loaded: where it is, and the DAGs that have registered themselves so far."""
+    """A file that is being loaded: where it is, and what it has made so far."""
 
     file: str
     registered: dict[int, DAG] = field(default_factory=dict)
-    """By `id()`: thousands may register, each once."""
+    """DAGs that registered themselves, by `id()`: thousands may, each once."""
+    partials: list[OperatorPartial] = field(default_factory=list)
+    """Whether `expand` followed each `partial` is known at the end."""
 
 
 _loading: Loading | None = None
@@ -82,6 +95,12 @@ def register(dag: DAG) -> None:
     """Note that the file being loaded made this DAG (`with DAG(...)` and `@dag` do)."""
     if _loading is not None:
         _loading.registered[id(dag)] = dag
+
+
+def note_partial(partial: OperatorPartial) -> None:
+    """Note that the file being loaded began a mapped task."""
+    if _loading is not None:
+        _loading.partials.append(partial)
 
 
 def loading_file() -> str:

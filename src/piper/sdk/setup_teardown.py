@@ -2,21 +2,24 @@
 and teardowns.
 
 A scope knows the setups and teardowns it was opened with, those found on the other side (the teardown
-behind the setup, or the reverse), and the tasks made inside. When it closes, the setups come before the
-first of those tasks and the teardowns after the last. Of nested scopes the outer setup comes before the
-inner one, and the inner teardown before the outer.
+behind the setup, or the reverse), and the tasks made inside. When it closes, the setups come before
+those of the tasks that wait for nothing, and the teardowns after those that nothing waits for (as in
+Airflow: a task that is tied to others already is left as it is). Of nested scopes the outer setup comes
+before the inner one, and the inner teardown before the outer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from piper.sdk import scope
 from piper.sdk.exceptions import AirflowException
-from piper.sdk.node import DependencyMixin
-from piper.sdk.operator import AbstractOperator, task_of
+from piper.sdk.node import DependencyMixin, each
 from piper.sdk.scope import SetupScope
+
+if TYPE_CHECKING:
+    from piper.sdk.abstract_operator import AbstractOperator
 
 
 class SetupTeardownContext:
@@ -36,9 +39,9 @@ class SetupTeardownContext:
             raise ValueError("All tasks in the list must be either setup or teardown tasks")
         given = list(tasks)
         if given[0].is_setup:
-            scope.setup_scopes.append(SetupScope(given, _beyond(given, teardowns=True)))
+            scope.setup_scopes.append(SetupScope(True, given, _beyond(given, teardowns=True)))
         else:
-            scope.setup_scopes.append(SetupScope(_beyond(given, teardowns=False), given))
+            scope.setup_scopes.append(SetupScope(False, _beyond(given, teardowns=False), given))
         return cls
 
     @classmethod
@@ -47,9 +50,8 @@ class SetupTeardownContext:
         closing = scope.setup_scopes.pop()
         work = [task for task in closing.tasks if not task.is_setup and not task.is_teardown]
         if work:
-            inside = {task.task_id for task in work}
-            first = [task for task in work if not inside & task.upstream_task_ids] or work[:1]
-            last = [task for task in work if not inside & task.downstream_task_ids] or work[-1:]
+            first = [task for task in work if not task.upstream_task_ids] or work[:1]
+            last = [task for task in work if not task.downstream_task_ids] or work[-1:]
             for setup in closing.setups:
                 setup.set_downstream(first)
             for teardown in closing.teardowns:
@@ -66,14 +68,16 @@ class SetupTeardownContext:
         """
         if not scope.setup_scopes:
             raise AirflowException("Cannot add task to context outside the context manager.")
-        scope.setup_scopes[-1].tasks.append(task_of(task))
+        for node in each(task):
+            for one in node.leaves:
+                scope.note_task(one)
 
 
 def _nest(inner: SetupScope, outer: SetupScope) -> None:
     for setup in inner.setups:
-        setup.set_upstream(outer.setups)
+        setup.set_upstream([other for other in outer.setups if other is not setup])
     for teardown in inner.teardowns:
-        teardown.set_downstream(outer.teardowns)
+        teardown.set_downstream([other for other in outer.teardowns if other is not teardown])
 
 
 def _beyond(tasks: Sequence[AbstractOperator], *, teardowns: bool) -> list[AbstractOperator]:
@@ -101,7 +105,7 @@ class ContextWrapper(list[Any]):
         self.tasks = list(tasks)
 
     def __enter__(self) -> type[SetupTeardownContext]:
-        return SetupTeardownContext.enter([task_of(task) for task in self.tasks])
+        return SetupTeardownContext.enter([task for node in self.tasks for task in node.leaves])
 
     def __exit__(self, *_: object) -> None:
         SetupTeardownContext.leave()
