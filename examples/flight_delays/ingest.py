@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 import pendulum
 import warehouse
+
 from piper.sdk import DAG, log_metric, log_output, task
 
 with DAG(

@@ -14,6 +14,7 @@ from typing import Any
 import pendulum
 import registry
 import warehouse
+
 from piper.operators.empty import EmptyOperator
 from piper.operators.sensors.external_task import ExternalTaskSensor
 from piper.sdk import DAG, log_metric, log_metrics, log_output, log_parameter, task
