@@ -1,9 +1,10 @@
-"""What a Start and a Report cost the Task API, by the size of the batch: SQLite with synchronous=FULL.
+"""What a grant, a Start and a Report cost, by the size of the batch: SQLite with synchronous=FULL.
 
     python -m bench.taskapi [--profile]
 
 One run of no-op tasks that all read one small XCom, as in a fan-out. The goal is 0.12 ms of Python and SQL for each
-call in batches of 16 and more; the commit, which a batch shares, is shown beside it.
+call in batches of 16 and more; the commit is shown by its absence. A grant is the executor's whole tick, with the
+dispatch to a backend that does nothing.
 """
 
 from __future__ import annotations
@@ -13,23 +14,24 @@ import cProfile
 import pstats
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from piper.artifacts import ArtifactStore
+from piper.executor.service import ExecutorService
 from piper.model import wire
 from piper.model.events import Succeeded
-from piper.model.ids import instance_id
+from piper.model.ids import EXECUTOR_SHARD, instance_id
 from piper.model.run import Identity
 from piper.model.spec import SourceLocation, TaskSpec, WorkflowSpec, encode_spec, spec_hash
 from piper.secrets import Keys
 from piper.service import SystemClock, Wakeups
-from piper.store.database import Database
+from piper.store.database import Database, Fence
 from piper.store.migrations import migrate
-from piper.store.schema import run, spec, task_instance, xcom
+from piper.store.schema import run, shard, spec, task_instance, xcom
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
 
@@ -39,7 +41,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def fill(database: Database) -> list[Identity]:
-    """One run whose tasks are all queued."""
+    """One run with tasks in no state yet."""
     tasks = (
         TaskSpec(task_id="root", operator="PythonOperator"),
         *(
@@ -86,7 +88,7 @@ def fill(database: Database) -> list[Identity]:
                     "task_id": f"t{number}",
                     "map_index": -1,
                     "team": "default",
-                    "state": "queued",
+                    "state": "none",
                     "try_number": 1,
                     "leg": 0,
                     "max_tries": 0,
@@ -139,8 +141,11 @@ def measure(folder: Path, batch: int, profile: cProfile.Profile | None) -> dict[
         )
         for one in identities
     ]
-    encoder = msgspec.msgpack.Encoder()
     figures = {}
+    figures["grant"] = _measure_grants(database, tokens, identities, batch)
+    with database.write() as connection:
+        connection.execute(task_instance.update().values(state="queued"))
+    encoder = msgspec.msgpack.Encoder()
     for name, calls in (("start", starts), ("report", reports)):
         api.handle(calls[:batch])  # compiles the statements
         commits.clear()
@@ -159,6 +164,53 @@ def measure(folder: Path, batch: int, profile: cProfile.Profile | None) -> dict[
         figures[f"{name} without commit"] = (whole - sum(commits)) / len(rest)
     database.close()
     return figures
+
+
+class _Nowhere:
+    """A backend that takes everything."""
+
+    capacity = 10 * TASKS
+    arrivals = 0
+
+    def send(self, dispatches: Sequence[wire.Dispatch]) -> None:
+        pass
+
+    def cancel(self, identities: Sequence[Identity], reason: str) -> None:
+        pass
+
+
+class _Leads:
+    """The ownership of a member that owns the executor's shard."""
+
+    def fence(self) -> Fence:
+        return Fence("bench", {EXECUTOR_SHARD: 1})
+
+    def forget(self, fence: Fence, shards: Collection[int]) -> None:
+        raise AssertionError("nobody takes over in a benchmark")
+
+
+def _measure_grants(database: Database, tokens: Tokens, identities: Sequence[Identity], batch: int) -> float:
+    """Seconds per grant when so many are scheduled at once and nothing else is held."""
+    service = ExecutorService(database, SystemClock(), tokens, _Nowhere(), _Leads(), Wakeups())
+    with database.write() as connection:
+        connection.execute(shard.update().where(shard.c.shard == EXECUTOR_SHARD).values(owner="bench", epoch=1))
+    service.tick()
+    seconds = 0.0
+    for first in range(0, len(identities), batch):
+        group = [identity.instance for identity in identities[first : first + batch]]
+        with database.write() as connection:
+            connection.execute(task_instance.update().where(task_instance.c.id.in_(group)).values(state="scheduled"))
+        begin = time.perf_counter()
+        service.tick()
+        seconds += time.perf_counter() - begin
+        with database.write() as connection:
+            granted = connection.execute(
+                task_instance.update()
+                .where(task_instance.c.id.in_(group), task_instance.c.state == "queued")
+                .values(state="success")
+            )
+            assert granted.rowcount == len(group)
+    return seconds / len(identities)
 
 
 def _call(tokens: Tokens, identity: Identity, request: wire.Request) -> wire.Call:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,22 +24,10 @@ from piper.store.database import Database
 from piper.store.schema import attempt, event, run, spec, task_instance, workflow, xcom
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from tests.clock import FakeClock
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 KEYS = Keys([b"k" * 32])
-
-
-class FakeClock:
-    """A clock that moves when a test says so."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> datetime:
-        return NOW + timedelta(seconds=self.seconds - 1000.0)
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 class World:
@@ -47,7 +35,7 @@ class World:
 
     def __init__(self, database: Database, folder: Path, **limits: int) -> None:
         self.database = database
-        self.clock = FakeClock()
+        self.clock = FakeClock(NOW)
         self.wakeups = Wakeups()
         self.scheduler: Signal = self.wakeups.listen("scheduler")
         self.tokens = Tokens(KEYS)

@@ -17,6 +17,7 @@ from piper.model.schedule import DataInterval
 from piper.model.spec import RetrySpec, SensorSpec, TaskSpec
 from piper.model.states import RunState, TaskState
 from piper.store.database import Database
+from piper.store.executions import end_attempts
 from piper.store.schema import event, run, spec
 from tests.world import NOW, World
 
@@ -88,7 +89,7 @@ def test_only_one_of_two_holders_is_let_in(world: World) -> None:
 def test_a_start_said_again_with_its_nonce_gets_the_same_answer(world: World) -> None:
     identity = world.add_instance(world.add_run())
     first = world.start(identity)
-    world.clock.seconds += 60
+    world.clock.advance(60)
     assert world.start(identity) == first
 
 
@@ -203,7 +204,7 @@ def test_a_new_leg_goes_on_with_the_same_attempt(world: World) -> None:
     identity = world.add_instance(world.add_run("sensing"), "s")
     assert world.start(identity).reschedules == 0
     world.report(Rescheduled(identity, NOW), wire.XComPush("seen", b"1"))
-    world.clock.seconds += 60
+    world.clock.advance(60)
     world.change_instance(identity.instance, state=TaskState.QUEUED, leg=1)
     again = Identity(identity.instance, 1, 1)
     context = world.start(again, nonce="n2", worker="w2")
@@ -312,6 +313,13 @@ def test_a_spec_that_is_gone_fails_the_task_too(world: World) -> None:
     assert isinstance(world.events()[0], Failed)
 
 
+def test_a_mapped_instance_gets_the_name_that_it_reports(world: World) -> None:
+    identity = world.add_instance(world.add_run(), map_index=0)
+    world.start(identity)
+    world.report(Succeeded(identity), label="May\0" + "x" * 300)
+    assert world.row(identity.instance).label == "May" + "x" * 246
+
+
 def test_the_scheduler_is_woken_by_reports_only(world: World) -> None:
     identity = world.add_instance(world.add_run())
     world.scheduler.wait(0)
@@ -356,3 +364,16 @@ def test_a_run_pinned_anew_starts_with_its_new_version(world: World) -> None:
     world.change_instance(identity.instance, state=TaskState.QUEUED, try_number=2)
     context = world.start(Identity(identity.instance, 2, 0))
     assert (context.task.operator, context.code.snapshot) == ("Newer", "snap2")
+
+
+def test_the_owner_closes_the_attempts_of_what_it_ends(world: World) -> None:
+    number = world.add_run()
+    running, reported = (world.add_instance(number, map_index=index) for index in range(2))
+    for identity in (running, reported):
+        world.start(identity)
+    world.report(Succeeded(reported))
+    with world.database.write() as connection:
+        end_attempts(connection, [running, reported], TaskState.REMOVED, "cleared by ada", NOW)
+    (ended,) = world.attempts(running.instance)
+    assert (ended.state, ended.ended_at, ended.error) == (TaskState.REMOVED, NOW, "cleared by ada")
+    assert world.attempts(reported.instance)[0].state is TaskState.SUCCESS

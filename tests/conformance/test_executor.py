@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +48,33 @@ class Recorder:
         return taken
 
 
+class Owning:
+    """What a member owns, as it believes."""
+
+    def __init__(self, fence: Fence | None) -> None:
+        self.present = fence
+
+    def fence(self) -> Fence | None:
+        return self.present
+
+    def forget(self, fence: Fence, shards: Collection[int]) -> None:
+        assert self.present is not None
+        self.present = Fence(fence.owner, {s: e for s, e in self.present.epochs.items() if s not in shards})
+
+
 class Leading:
     """An executor of a world, with the means to take its lead away."""
 
     def __init__(self, world: World, fence: Fence, capacity: int = 100, **values: Any) -> None:
         self.world = world
-        self.fence: Fence | None = fence.only([EXECUTOR_SHARD])
+        self.term = Owning(fence)
         self.backend = Recorder(capacity)
         self.service = self.another(**values)
 
     def another(self, **values: Any) -> ExecutorService:
         world = self.world
         return ExecutorService(
-            world.database, world.clock, world.tokens, self.backend, lambda: self.fence, world.wakeups, **values
+            world.database, world.clock, world.tokens, self.backend, self.term, world.wakeups, **values
         )
 
     def depose(self) -> None:
@@ -213,7 +227,7 @@ def test_what_was_cleared_meanwhile_is_not_granted(
 
 def test_who_stands_by_grants_nothing(world: World, leading: Leading) -> None:
     waiting = schedule(world, 1)
-    leading.fence = None
+    leading.term.present = None
     assert leading.service.tick() == POLL_SECONDS
     assert not leading.service.leads
     assert states(world, waiting) == [S.SCHEDULED]
@@ -229,6 +243,7 @@ def test_an_old_leader_that_does_not_know_it_yet_writes_nothing(world: World, le
     assert states(world, waiting + later) == [S.QUEUED, S.SCHEDULED]
     assert leading.backend.take() == []
     assert not leading.service.leads
+    assert EXECUTOR_SHARD not in leading.term.present.epochs, "and it forgets that it led"  # type: ignore[union-attr]
 
 
 def test_a_new_leader_sends_again_what_is_queued_with_the_same_tokens(world: World, leading: Leading) -> None:
@@ -278,10 +293,10 @@ def test_what_does_not_start_is_sent_again_after_a_while(world: World, leading: 
     leading.backend.take()
     world.start(started)
     for _ in range(int(RESEND_SECONDS) - 1):
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
     assert leading.backend.take() == []
-    world.clock.seconds += 10
+    world.clock.advance(10)
     leading.service.tick()
     assert leading.backend.take() == [silent]
 
@@ -302,7 +317,7 @@ def test_the_executions_of_a_worker_that_falls_silent_are_lost(world: World, lea
     for _ in range(int(TTL_SECONDS) + 1):
         assert Lost not in {type(told) for told in world.events()}
         beat(world, "w2")
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
     assert world.events() == [Succeeded(reported), Lost(silent, "worker w1 has not been heard of for 10 s")]
     assert world.scheduler.wait(0)
@@ -311,7 +326,7 @@ def test_the_executions_of_a_worker_that_falls_silent_are_lost(world: World, lea
     late = world.report(Succeeded(silent))
     assert late.problem is not None
     assert late.problem.kind == "stale"
-    world.clock.seconds += 1
+    world.clock.advance(1)
     leading.service.tick()
     assert len(world.events()) == 2, "lost once"
     assert states(world, [elsewhere, queued]) == [S.RUNNING, S.QUEUED]
@@ -323,7 +338,7 @@ def test_a_worker_never_heard_of_is_given_its_time_and_no_more(world: World, lea
     world.start(identity, worker="mute")
     for _ in range(int(TTL_SECONDS) + 1):
         assert world.events() == []
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
     assert [type(told) for told in world.events()] == [Lost]
 
@@ -337,7 +352,7 @@ def test_a_worker_that_renews_at_the_last_moment_lives(
     beat(world, "w")
     original = Database.fenced
     for _ in range(int(TTL_SECONDS)):
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
 
     def just_before(database: Database, fence: Fence) -> Any:
@@ -345,25 +360,26 @@ def test_a_worker_that_renews_at_the_last_moment_lives(
         return original(database, fence)
 
     monkeypatch.setattr(Database, "fenced", just_before)
-    world.clock.seconds += 1
+    world.clock.advance(1)
     leading.service.tick()
     assert world.events() == []
     assert world.state(identity.instance) is S.RUNNING
 
 
-def test_a_worker_that_comes_back_from_the_dead_is_counted_again(world: World, leading: Leading) -> None:
+def test_a_worker_that_comes_back_from_the_dead_is_registered_anew(world: World, leading: Leading) -> None:
     beat(world, "w")
     for _ in range(int(TTL_SECONDS) + 2):
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
-    with world.database.read() as connection:
-        assert connection.execute(member.select()).one().state == "dead"
     beat(world, "w")
+    with world.database.read() as connection:
+        found = connection.execute(member.select().order_by(member.c.started_at)).all()
+    assert [(one.node_key, one.state) for one in found if one.kind == "worker"] == [("w", "dead"), ("w", "live")]
     (identity,) = schedule(world, 1)
     leading.service.tick()
     world.start(identity, worker="w")
     for _ in range(3):
-        world.clock.seconds += 1
+        world.clock.advance(1)
         leading.service.tick()
     assert world.events() == []
 
@@ -374,7 +390,7 @@ def test_tasks_that_can_never_be_granted_are_reported_once(
     schedule(world, 3, pool="nowhere")
     for _ in range(3):
         leading.service.tick()
-        world.clock.seconds += 100
+        world.clock.advance(100)
     said = [record.message for record in caplog.records if "nowhere" in record.message]
     assert said == [
         "task 't' of run 1 waits for pool 'nowhere', which does not exist: create it, or change the task",

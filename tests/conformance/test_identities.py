@@ -22,7 +22,7 @@ from piper.model.run import Identity
 from piper.model.spec import TaskSpec
 from piper.model.states import FINISHED, IN_FLIGHT, TaskState
 from piper.store.database import Database
-from piper.store.executions import grant
+from piper.store.grants import grant
 from piper.store.migrations import migrate
 from piper.store.schema import attempt, event, task_instance, xcom
 from tests.world import NOW, World
@@ -140,7 +140,7 @@ class Identities(RuleBasedStateMachine):
             if self.is_open(identity) and self.world.row(identity.instance).worker == worker
         ]
         with self.database.write() as connection:
-            lost = lose_all_on(connection, [worker], "gone", self.world.clock)
+            lost = lose_all_on(connection, worker, "gone", self.world.clock)
         assert sorted(lost, key=str) == sorted(running, key=str)
         self.told += [Lost(identity, "gone") for identity in lost]
 

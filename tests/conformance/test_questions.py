@@ -13,20 +13,20 @@ from piper.model.run import Identity
 from piper.model.schedule import AssetKey, AssetTimetable, CronTimetable, Schedule
 from piper.model.spec import GroupSpec, TaskSpec
 from piper.model.states import RunState, RunType, TaskState
-from piper.secrets import Keys
+from piper.secrets import Keys, Unreadable
 from piper.store.connections import (
     ConnectionSecret,
     ConnectionSettings,
     delete_connection,
     list_connections,
     read_connection,
-    rewrap_connections,
     write_connection,
 )
 from piper.store.database import Database
 from piper.store.schema import connection as connection_table
 from piper.store.schema import run, variable
-from piper.store.variables import SHARED, list_variables, rewrap_variables, write_variable
+from piper.store.sealed import check_keys, rewrap_all
+from piper.store.variables import SHARED, list_variables, write_variable
 from tests.world import KEYS, NOW, World
 
 
@@ -155,16 +155,24 @@ def test_a_connection_changed_without_a_secret_keeps_it(world: World) -> None:
 
 def test_keys_are_rotated_under_what_is_stored(world: World) -> None:
     put_variable(world, "k", "v")
-    new = b"n" * 32
-    both = Keys([new, b"k" * 32])
+    new, both = Keys([b"n" * 32]), Keys([b"n" * 32, b"k" * 32])
+    settings = ConnectionSettings(team="red", conn_id="c", conn_type="x")
     with world.database.write() as connection:
-        write_connection(
-            connection, KEYS, ConnectionSettings(team="red", conn_id="c", conn_type="x"), ConnectionSecret("pw"), NOW
-        )
-        assert (rewrap_variables(connection, both), rewrap_connections(connection, both)) == (1, 1)
-        _, secret = read_connection(connection, Keys([new]), "red", "c")
+        write_connection(connection, KEYS, settings, ConnectionSecret("pw"), NOW)
+        assert rewrap_all(connection, both) == 2
+        check_keys(connection, new)
+        _, secret = read_connection(connection, new, "red", "c")
         assert secret.password == "pw"
-        assert [row.key for row in list_variables(connection, ["red"])] == ["k"]
+
+
+def test_keys_that_do_not_fit_are_noticed_at_the_start(world: World) -> None:
+    with world.database.read() as connection:
+        check_keys(connection, Keys([b"x" * 32]))
+    put_variable(world, "k", "v")
+    with world.database.read() as connection:
+        check_keys(connection, KEYS)
+        with pytest.raises(Unreadable):
+            check_keys(connection, Keys([b"x" * 32]))
 
 
 # --- runs ---------------------------------------------------------------------------------------
@@ -260,7 +268,8 @@ def test_a_run_is_found_by_id_or_date(world: World, asker: Identity) -> None:
 def test_runs_are_counted_by_date_id_and_state(world: World, asker: Identity) -> None:
     for day in range(4):
         state = RunState.SUCCESS if day % 2 else RunState.FAILED
-        world.add_run("other", f"d{day}", logical_date=NOW + timedelta(days=day), state=state)
+        for workflow_id in ("other", "theirs"):
+            world.add_run(workflow_id, f"d{day}", logical_date=NOW + timedelta(days=day), state=state)
     dates = (NOW, NOW + timedelta(days=1))
     for question, expected in (
         (wire.CountRuns("other"), 4),
@@ -278,6 +287,7 @@ def test_instances_are_counted_by_task_and_group(world: World, asker: Identity) 
     for index in range(3):
         world.add_instance(number, "clean", map_index=index, state=TaskState.FAILED)
     world.add_instance(number, "end", state=TaskState.SUCCESS)
+    world.add_instance(world.add_run("theirs"), team="blue")
     for question, expected in (
         (wire.CountInstances("other", logical_dates=(NOW,)), 5),
         (wire.CountInstances("other", task_ids=("load", "end"), logical_dates=(NOW,)), 2),

@@ -30,10 +30,12 @@ class FailureDetector:
 
     Arguments:
         time_to_live: seconds without a sign of life after which a member is suspected.
+        absence: seconds between two looks after which the observer is held to have been absent.
     """
 
-    def __init__(self, time_to_live: float) -> None:
+    def __init__(self, time_to_live: float, absence: float = ABSENCE_SECONDS) -> None:
         self._time_to_live = time_to_live
+        self._absence = absence
         self._watches: dict[str, _Watch] = {}
         self._last_look: float | None = None
 
@@ -42,7 +44,7 @@ class FailureDetector:
 
         Returns the suspects, with the counter at which each has stood still.
         """
-        if self._last_look is None or now - self._last_look > ABSENCE_SECONDS:
+        if self._last_look is None or now - self._last_look > self._absence:
             self._watches.clear()
         self._last_look = now
         watches = {}

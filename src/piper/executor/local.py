@@ -46,6 +46,7 @@ class LocalBackend:
         handle: `TaskApi.handle`.
         launch: starts a supervisor in a session of its own; returns its process and our end of its connection. On
             SIGTERM it ends and reports what it runs; at the end of the connection it kills that. It exits after both.
+        worker: the name under which that supervisor speaks, the same after a restart and nobody else's.
         slots: executions that it may hold at once.
         wakeups: "executor" is notified when a supervisor has come, "scheduler" when executions were lost.
     """
@@ -56,6 +57,7 @@ class LocalBackend:
         clock: Clock,
         handle: Handle,
         launch: Launch,
+        worker: str,
         slots: int,
         wakeups: Wakeups,
     ) -> None:
@@ -63,6 +65,7 @@ class LocalBackend:
         self._clock = clock
         self._handle = handle
         self._launch = launch
+        self._worker = worker
         self._slots = slots
         self._wakeups = wakeups
         self._arrivals = 0
@@ -113,6 +116,8 @@ class LocalBackend:
 
     def _keep_running(self) -> None:
         backoff = FIRST_BACKOFF
+        # A supervisor ends with the process that hosts it, and what remained is ended by the next one as it starts.
+        self._lose("the process that hosted its worker ended")
         while not self._stopping.is_set():
             begun = self._clock.monotonic()
             self._run_one()
@@ -143,18 +148,18 @@ class LocalBackend:
         finally:
             self._process = self._connection = None
             status = _end(process)
-            self._lose(connection.workers, status)
+            self._lose(f"its worker ended (status {status})")
 
-    def _lose(self, workers: set[str], status: int) -> None:
-        error = f"its worker ended (status {status})"
+    def _lose(self, error: str) -> None:
+        """Declare lost what ran here; when the database cannot be used, as soon as it can."""
         while True:
             try:
                 with self._database.write() as connection:
-                    lost = lose_all_on(connection, workers, error, self._clock)
+                    lost = lose_all_on(connection, self._worker, error, self._clock)
             except PiperError as failure:
                 log.warning("what ran on the local worker cannot be declared lost yet: %s", failure)
                 if self._stopping.wait(COMMITS_LATER):
-                    return  # its silence will say it to the next leader
+                    return  # the next start will do it
                 continue
             if lost:
                 self._wakeups.notify("scheduler")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 from piper.core.grants import Candidate, Capacity, PoolCapacity, allocate
 from piper.executor.backend import Backend
@@ -16,11 +17,12 @@ from piper.executor.misfits import report_misfits
 from piper.executor.queued_sweep import PERIOD_SECONDS as QUEUED_PERIOD
 from piper.executor.queued_sweep import QueuedSweep
 from piper.model.errors import FenceLost
+from piper.model.ids import EXECUTOR_SHARD
 from piper.model.run import Identity
 from piper.model.wire import Dispatch
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
-from piper.store.executions import Dispatchable, grant, queued
+from piper.store.grants import Dispatchable, grant, queued
 from piper.store.pools import UNLIMITED, Lane, Misfit, Pool, holdings, lanes, list_pools, waiting
 from piper.task_api.tokens import Tokens
 
@@ -30,12 +32,24 @@ MAX_GRANTS = 256
 """In one transaction; the next tick follows at once."""
 
 
+class Term(Protocol):
+    """What the executor must know of its ownership (`piper.coordination`)."""
+
+    def fence(self) -> Fence | None:
+        """The shards it owns at their epochs, or None while it may not write at all."""
+        ...
+
+    def forget(self, fence: Fence, shards: Collection[int]) -> None:
+        """These have turned out to be lost."""
+        ...
+
+
 class ExecutorService(Service):
     """Leads the granting while it holds the executor's shard, and stands by otherwise.
 
     Arguments:
         backend: where executions are sent.
-        lead: the fence of EXECUTOR_SHARD while this process holds it, else None. Asked in every tick.
+        term: what this process owns; it leads while that includes EXECUTOR_SHARD.
         quotas: the most executions that a team may hold; a team without one is limited by pools only.
         wakeups: it listens to "executor"; the scheduler notifies that when something was scheduled or has ended.
     """
@@ -46,7 +60,7 @@ class ExecutorService(Service):
         clock: Clock,
         tokens: Tokens,
         backend: Backend,
-        lead: Callable[[], Fence | None],
+        term: Term,
         wakeups: Wakeups,
         quotas: Mapping[str, int] | None = None,
     ) -> None:
@@ -55,7 +69,7 @@ class ExecutorService(Service):
         self._clock = clock
         self._tokens = tokens
         self._backend = backend
-        self._lead = lead
+        self._ownership = term
         self._wakeups = wakeups
         self._quotas = dict(quotas or {})
         self._term: Fence | None = None
@@ -73,17 +87,19 @@ class ExecutorService(Service):
         return self._term is not None
 
     def tick(self) -> float:
-        fence = self._lead()
-        if fence is None:
+        owned = self._ownership.fence()
+        if owned is None or EXECUTOR_SHARD not in owned.epochs:
             self._term = None
             return POLL_SECONDS
+        fence = owned.only([EXECUTOR_SHARD])
         try:
             if fence != self._term or self._backend.arrivals != self._arrivals:
                 self._begin(fence)
             granted = self._grant(fence)
             self._sweep(fence)
-        except FenceLost:
+        except FenceLost as lost:
             log.info("another executor leads now")
+            self._ownership.forget(fence, lost.shards)
             self._term = None
             return POLL_SECONDS
         except Exception:
@@ -92,12 +108,12 @@ class ExecutorService(Service):
             raise
         return 0.0 if granted == MAX_GRANTS else POLL_SECONDS
 
-    def cancel(self, identities: Sequence[Identity], reason: str = "") -> None:
+    def cancel(self, identities: Collection[Identity], reason: str = "") -> None:
         """End these wherever they run: an effect of the scheduler's decisions, and a hint. May be called by any thread.
 
         Executions that are no longer current are refused whatever they say next; this spares their work.
         """
-        self._backend.cancel(identities, reason)
+        self._backend.cancel(list(identities), reason)
 
     def _begin(self, fence: Fence) -> None:
         """A new term, or a new worker: what was sent before may never have arrived."""

@@ -96,15 +96,3 @@ def delete_connection(connection: Connection, team: str, conn_id: str) -> None:
     statement = delete(table).where(table.c.team == team, table.c.conn_id == conn_id)
     if connection.execute(statement).rowcount == 0:
         raise NotFound(f"connection {conn_id!r} does not exist in team {team!r}")
-
-
-def rewrap_connections(connection: Connection, keys: Keys) -> int:
-    """Put every secret under the current master key, after a new one was added. Returns how many there are."""
-    sealed = table.c.secret.is_not(None)
-    rows = connection.execute(select(table.c.team, table.c.conn_id, table.c.secret).where(sealed).with_for_update())
-    count = 0
-    for row in rows.all():
-        same = (table.c.team == row.team) & (table.c.conn_id == row.conn_id)
-        connection.execute(table.update().where(same).values(secret=keys.rewrap(row.secret)))
-        count += 1
-    return count

@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from piper.model.events import Lost
 from piper.model.run import Identity
 from piper.model.schedule import DataInterval
-from piper.model.spec import Isolation, Json
+from piper.model.spec import Json
 from piper.model.states import TaskState
 from piper.model.wire import CodeRef, RunContext
 from piper.store.database import guarded
@@ -30,7 +30,6 @@ from piper.store.events import append_events, event_row
 from piper.store.schema import attempt, run, spec, task_instance
 
 _instance = task_instance.c
-_SCHEDULED: ColumnElement[str] = sqlalchemy.literal_column("'scheduled'")
 _QUEUED: ColumnElement[str] = sqlalchemy.literal_column("'queued'")
 _RUNNING: ColumnElement[str] = sqlalchemy.literal_column("'running'")
 _HOLDS_A_SLOT = sqlalchemy.text("task_instance.state IN ('queued', 'running')")
@@ -132,17 +131,27 @@ _EXECUTIONS = select(
     isouter=True,
 )
 _BY_NUMBER = _EXECUTIONS.where(_instance.id.in_(bindparam("instances", expanding=True))).order_by(_instance.id)
-_BY_NUMBER_LOCKED = _BY_NUMBER.with_for_update(of=task_instance)
-_BY_WORKER_LOCKED = (
-    _EXECUTIONS.where(_HOLDS_A_SLOT, _instance.state == _RUNNING, _instance.worker == bindparam("worker"))
+_LOCK = (
+    select(_instance.id)
+    .where(_instance.id.in_(bindparam("instances", expanding=True)))
     .order_by(_instance.id)
-    .with_for_update(of=task_instance)
+    .with_for_update()
+)
+_RUNNING_ON = (
+    select(_instance.id)
+    .where(_HOLDS_A_SLOT, _instance.state == _RUNNING, _instance.worker == bindparam("worker"))
+    .order_by(_instance.id)
 )
 
 
 def lock(connection: Connection, instances: Iterable[int]) -> dict[int, Execution]:
     """The executions of these instances, by instance number, held until the transaction ends."""
-    return _executions(connection.execute(_BY_NUMBER_LOCKED, {"instances": sorted(instances)}))
+    numbers = sorted(instances)
+    if connection.dialect.name != "sqlite":
+        # First the locks, then what is true: a statement that waits for a lock sees the locked rows as they are
+        # afterwards, but the attempts as they were before.
+        connection.execute(_LOCK, {"instances": numbers})
+    return load(connection, numbers)
 
 
 def load(connection: Connection, instances: Iterable[int]) -> dict[int, Execution]:
@@ -150,9 +159,11 @@ def load(connection: Connection, instances: Iterable[int]) -> dict[int, Executio
     return _executions(connection.execute(_BY_NUMBER, {"instances": sorted(instances)}))
 
 
-def lock_running_on(connection: Connection, worker: str) -> dict[int, Execution]:
+def lock_running_on(connection: Connection, worker: str) -> list[Execution]:
     """The running executions of a worker, which are as many as its slots, held until the transaction ends."""
-    return _executions(connection.execute(_BY_WORKER_LOCKED, {"worker": worker}))
+    numbers = connection.execute(_RUNNING_ON, {"worker": worker}).scalars().all()
+    found = lock(connection, numbers) if numbers else {}
+    return [one for one in found.values() if one.state is TaskState.RUNNING and one.worker == worker]
 
 
 def _executions(rows: Iterable[Row[Any]]) -> dict[int, Execution]:
@@ -323,7 +334,53 @@ def close_attempts(connection: Connection, endings: Sequence[Ending]) -> None:
     guarded(connection, _CLOSE_ATTEMPT, rows, "closing attempts")
 
 
-def lose(connection: Connection, executions: Sequence[Execution], error: str, now: datetime) -> list[Identity]:
+_LABEL = (
+    task_instance.update()
+    .where(
+        _instance.id == bindparam("of_instance"),
+        _instance.try_number == bindparam("of_try"),
+        _instance.leg == bindparam("of_leg"),
+    )
+    .values(label=bindparam("name"))
+)
+
+
+def label_instances(connection: Connection, labels: Iterable[tuple[Identity, str]]) -> None:
+    """Give mapped instances the names that their current executions have reported."""
+    rows = [
+        {"of_instance": one.instance, "of_try": one.try_number, "of_leg": one.leg, "name": name} for one, name in labels
+    ]
+    if rows:
+        connection.execute(_LABEL, rows)
+
+
+_END = (
+    attempt.update()
+    .where(
+        attempt.c.instance == bindparam("of_instance"),
+        attempt.c.try_number == bindparam("of_try"),
+        attempt.c.state == _RUNNING,
+    )
+    .values(state=bindparam("ended_as"), ended_at=bindparam("at"), error=bindparam("why"))
+)
+
+
+def end_attempts(
+    connection: Connection, identities: Iterable[Identity], state: TaskState, why: str, now: datetime
+) -> None:
+    """Close the attempts of executions that their owner has ended (cleared, marked), unless they were reported on.
+
+    Without this an attempt whose execution may no longer report would be shown as running for ever.
+    """
+    rows = [
+        {"of_instance": one.instance, "of_try": one.try_number, "ended_as": state, "at": now, "why": why}
+        for one in identities
+    ]
+    if rows:
+        connection.execute(_END, rows)
+
+
+def lose(connection: Connection, executions: Iterable[Execution], error: str, now: datetime) -> list[Identity]:
     """Declare those of these locked executions lost that have not been reported on; returns them.
 
     Their attempts are closed, so that a report which is still under way changes nothing, and their owners are told.
@@ -335,73 +392,6 @@ def lose(connection: Connection, executions: Sequence[Execution], error: str, no
         connection, [event_row(facts[one.run].shard, one.run, Lost(one.identity, error), now) for one in lost]
     )
     return [one.identity for one in lost]
-
-
-# --- granting and dispatching -------------------------------------------------------------------
-
-
-class Dispatchable(NamedTuple):
-    """A queued execution and what a worker must know to prepare for it."""
-
-    identity: Identity
-    code: CodeRef
-    isolation: Isolation
-
-
-_GRANT = (
-    task_instance.update()
-    .where(
-        # In the order of their numbers, as everybody locks instances; SQLite has no row locks and needs none.
-        _instance.id.in_(
-            select(_instance.id)
-            .where(
-                _instance.id.in_(bindparam("instances", expanding=True)),
-                _instance.state == _SCHEDULED,
-            )
-            .order_by(_instance.id)
-            .with_for_update()
-        ),
-        _instance.state == _SCHEDULED,
-    )
-    .values(state=_QUEUED, queued_at=bindparam("now"), worker=None, start_nonce=None)
-    .returning(_instance.id)
-)
-_QUEUED_EXECUTIONS = (
-    select(
-        _instance.id,
-        _instance.try_number,
-        _instance.leg,
-        _instance.code,
-        _instance.isolation,
-        run.c.bundle,
-        run.c.snapshot,
-        run.c.file,
-    )
-    .join_from(task_instance, run, run.c.id == _instance.run)
-    .where(_instance.state == _QUEUED)
-)
-_QUEUED_BY_NUMBER = _QUEUED_EXECUTIONS.where(_instance.id.in_(bindparam("instances", expanding=True)))
-_QUEUED_IN_ORDER = _QUEUED_EXECUTIONS.where(_HOLDS_A_SLOT).order_by(_instance.queued_at, _instance.id)
-
-
-def grant(connection: Connection, instances: Sequence[int], now: datetime) -> list[Dispatchable]:
-    """Move those of these instances that are still scheduled to queued; returns them in the order given."""
-    granted = connection.execute(_GRANT, {"instances": instances, "now": now}).scalars().all()
-    if not granted:
-        return []
-    rows = connection.execute(_QUEUED_BY_NUMBER, {"instances": granted})
-    found = {row.id: _dispatchable(row) for row in rows}
-    return [found[instance] for instance in instances if instance in found]
-
-
-def queued(connection: Connection) -> list[Dispatchable]:
-    """Every queued execution, the one that was granted first at the head. There are as many as slots at most."""
-    return [_dispatchable(row) for row in connection.execute(_QUEUED_IN_ORDER)]
-
-
-def _dispatchable(row: Row[*tuple[Any, ...]]) -> Dispatchable:
-    code = CodeRef(row.bundle, row.snapshot, row.file) if row.code else CodeRef()
-    return Dispatchable(Identity(row.id, row.try_number, row.leg), code, Isolation(row.isolation))
 
 
 _WORKERS = select(_instance.worker).where(_HOLDS_A_SLOT, _instance.state == _RUNNING).distinct()

@@ -76,12 +76,3 @@ def delete_variable(connection: Connection, team: str, key: str) -> None:
     statement = delete(variable).where(_of.team == team, _of.key == key)
     if connection.execute(statement).rowcount == 0:
         raise NotFound(f"variable {key!r} does not exist in team {team!r}")
-
-
-def rewrap_variables(connection: Connection, keys: Keys) -> int:
-    """Put every value under the current master key, after a new one was added. Returns how many there are."""
-    rows = connection.execute(select(_of.team, _of.key, _of.value).with_for_update()).all()
-    for row in rows:
-        same = (_of.team == row.team) & (_of.key == row.key)
-        connection.execute(variable.update().where(same).values(value=keys.rewrap(row.value)))
-    return len(rows)

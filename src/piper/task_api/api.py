@@ -60,7 +60,8 @@ class TaskApi:
     def handle(self, calls: Sequence[Call]) -> list[Reply]:
         """Answer every call, in any order. Does not raise: what goes wrong is the reply of the call it went wrong for.
 
-        All starts, reports and pushed XComs of the calls are one transaction; questions are asked after it.
+        All starts, reports and pushed XComs of the calls are one transaction; questions are asked after it. A heartbeat
+        speaks for a worker and has no token: the transport vouches for it.
         """
         beats: list[Call] = []
         batched: list[Call] = []

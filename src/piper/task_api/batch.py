@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from piper.model import wire
-from piper.model.errors import CallerError, Invalid, NotFound, StoreUnavailable
+from piper.model.errors import Invalid, NotFound
 from piper.model.events import Failed
 from piper.model.ids import UNMAPPED, log_path
 from piper.model.run import Identity
@@ -22,7 +22,17 @@ from piper.model.spec import RETURN_KEY, Json
 from piper.model.states import TaskState
 from piper.model.wire import Call, CodeRef, Problem, Reply, TaskContext, XComFound, XComPush
 from piper.store.events import append_events, event_row
-from piper.store.executions import Ending, Entry, Execution, RunFacts, close_attempts, enter, lock, runs_of
+from piper.store.executions import (
+    Ending,
+    Entry,
+    Execution,
+    RunFacts,
+    close_attempts,
+    enter,
+    label_instances,
+    lock,
+    runs_of,
+)
 from piper.store.xcoms import StoredXCom, XComKey, delete_xcoms_of, find_xcoms, store_xcoms
 from piper.task_api.handshake import OUTCOMES, PAUSES, Verdict, is_open, judge_report, judge_start
 from piper.task_api.problems import STALE, problem_of
@@ -34,6 +44,9 @@ BATCHED = frozenset({wire.Start, wire.Report, wire.PushXCom})
 
 PREFETCHED = 8 << 10
 """Bytes up to which an upstream value is handed over with the start."""
+
+MAX_LABEL = 250
+"""Characters of the name of a mapped instance (airflow-semantics §3.7)."""
 
 MAX_ERROR = 4000
 """Characters of an error that are kept: it is a line for people, the traceback is in the log."""
@@ -59,12 +72,13 @@ class Batch:
         self._reports: list[tuple[Call, wire.Report, list[tuple[str, StoredXCom]]]] = []
         self._starts: list[tuple[Call, Identity, wire.Start]] = []
         self._endings: list[Ending] = []
+        self._labels: list[tuple[Identity, str]] = []
         self._events: list[dict[str, Any]] = []
         self._xcoms: list[tuple[XComKey, StoredXCom]] = []
         for call in calls:
             try:
                 self._sort(call)
-            except (CallerError, StoreUnavailable) as error:
+            except Exception as error:
                 self.replies.append(Reply(call.id, problem=problem_of(error)))
 
     @property
@@ -84,6 +98,7 @@ class Batch:
         for call, report, pushed in self._reports:
             self._report(call, report, executions, runs, pushed, now)
         started = self._begin(connection, executions, runs, now)
+        label_instances(connection, self._labels)
         close_attempts(connection, self._endings)
         store_xcoms(connection, self._xcoms, now)
         append_events(connection, self._events)
@@ -139,6 +154,8 @@ class Batch:
         if is_open(execution, identity):
             outcome = OUTCOMES[type(report.event)]
             self._endings.append(_ending(report, outcome, now))
+            if report.label:
+                self._labels.append((identity, _line(report.label, MAX_LABEL)))
             self._xcoms += _keyed(execution, pushed)
             # A second report of it in the same batch meets what the first has done.
             executions[identity.instance] = execution._replace(attempt_state=outcome)
@@ -261,13 +278,18 @@ def _ending(report: wire.Report, outcome: TaskState, now: datetime) -> Ending:
         pid=report.pid,
         exit_code=report.exit_code,
         signal=report.signal,
-        error=report.error[:MAX_ERROR].replace("\0", ""),
+        error=_line(report.error, MAX_ERROR),
         inputs=_storable(report.inputs),
         outputs=_storable(report.outputs),
         parameters=_storable(report.parameters),
         metrics=_storable(report.metrics),
         rendered=_storable(report.rendered),
     )
+
+
+def _line(text: str, limit: int) -> str:
+    """Text for people, no longer than that, and without the character that PostgreSQL cannot hold."""
+    return text[:limit].replace("\0", "")
 
 
 def _storable(value: Json) -> Json:

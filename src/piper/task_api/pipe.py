@@ -58,8 +58,6 @@ class PipeConnection:
         self._sending = threading.Lock()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._closing = False
-        self.workers: set[str] = set()
-        """The names under which the other end has spoken: whose executions end with this connection."""
 
     def serve(self) -> None:
         """Answer calls until the other end is gone, sends nonsense, or `close` is called."""
@@ -121,16 +119,9 @@ class PipeConnection:
             log.error("a worker's supervisor is not understood and is sent away: %s", error)
             return False
         for first in range(0, len(calls), MAX_BATCH):
-            self._answer(calls[first : first + MAX_BATCH])
+            for frame in reply_frames(self._handle(calls[first : first + MAX_BATCH])):
+                self._send(frame)
         return is_alive
-
-    def _answer(self, calls: list[Call]) -> None:
-        for call in calls:
-            request = call.request
-            if isinstance(request, wire.Start | wire.Heartbeat):
-                self.workers.add(request.worker)
-        for frame in reply_frames(self._handle(calls)):
-            self._send(frame)
 
     def _send(self, data: bytes, limit: int | None = None) -> bool:
         """Send, or keep what the socket does not take for the serving thread; beyond `limit` waiting bytes, neither."""

@@ -7,6 +7,7 @@ import logging
 from piper.model.errors import (
     AmbiguousCommit,
     Conflict,
+    GuardFailed,
     NotFound,
     PiperError,
     Refused,
@@ -29,6 +30,7 @@ _KINDS: tuple[tuple[type[PiperError], str], ...] = (
     (Refused, "refused"),
     (StoreUnavailable, "unavailable"),
     (AmbiguousCommit, "unavailable"),
+    (GuardFailed, "unavailable"),
     (PiperError, "invalid"),
 )
 
