@@ -52,8 +52,8 @@ def run_service(name: str, settings: Settings) -> None:
     _missing(name)
 
 
-def validate_files(settings: Settings, files: Sequence[Path]) -> list[Finding]:
-    """Load these files and say what they define, or what is wrong with them."""
+def validate(settings: Settings, paths: Sequence[Path]) -> list[Finding]:
+    """Load these files, and the workflow files in these folders, and say what they define or what is wrong."""
     _missing("validation")
 
 

@@ -59,7 +59,7 @@ def list_errors(context: click.Context, bundle: str | None, limit: int | None, o
     found = called(context).items("/import-errors", limit, bundle=bundle)
     columns = (
         Column("where", lambda row: f"{row['error_file'] or row['file']}:{row['error_line'] or 1}"),
-        Column("error", _last_line, elastic=True),
+        Column("error", _first_line, elastic=True),
         column("since", "failed_at"),
         column("owners", elastic=True),
         column("bundle", optional=True),
@@ -85,7 +85,6 @@ def refresh_bundles(context: click.Context, names: tuple[str, ...]) -> None:
         note(f"asked for {name} to be looked through")
 
 
-def _last_line(row: dict[str, Any]) -> str:
+def _first_line(row: dict[str, Any]) -> str:
     """Of an error with a traceback, what went wrong."""
-    lines = row["error"].strip().splitlines()
-    return lines[-1] if lines else ""
+    return str(row["error"]).strip().partition("\n")[0]

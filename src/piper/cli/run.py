@@ -161,7 +161,7 @@ def _find_workflow(client: Client, file: Path, wanted: str | None) -> dict[str, 
     while True:
         for error in client.items("/import-errors", None).rows:
             if error["file"] == file.name:
-                place = f"{error['error_file'] or file}:{error['error_line'] or 1}"
+                place = f"{file.parent / (error['error_file'] or file.name)}:{error['error_line'] or 1}"
                 raise Failure(f"{place}: {error['error']}")
         found = [row for row in client.items("/workflows", None).rows if row["file"] == file.name]
         if found or time.monotonic() > deadline:

@@ -287,7 +287,7 @@ def test_broken_files_are_told_by_bundle_and_exit_code(piper: Piper, rows: Rows)
         team="red",
         hash="h",
         imports=[],
-        error="Traceback…\nSyntaxError: invalid syntax",
+        error="SyntaxError: invalid syntax\n\nTraceback …",
         error_line=7,
         failed_at=THEN,
     )
@@ -295,6 +295,7 @@ def test_broken_files_are_told_by_bundle_and_exit_code(piper: Piper, rows: Rows)
     assert errors.code == 1
     assert errors.out.splitlines()[1].startswith("a.py:7")
     assert "SyntaxError: invalid syntax" in errors.out
+    assert "Traceback" not in errors.out
     assert piper("bundles", "list", "-o", "json").json[0]["broken"] == 1
     assert piper("bundles", "refresh", "dags").code == 0
 

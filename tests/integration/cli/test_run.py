@@ -145,7 +145,8 @@ def test_validation_tells_file_and_line_and_is_exit_code_1_if_something_is_broke
     for name in ("a.py", "b.py", "notes.txt"):
         (tmp_path / name).write_text("")
 
-    def validate(_: Settings, files: Sequence[Path]) -> list[Finding]:
+    def validate(_: Settings, paths: Sequence[Path]) -> list[Finding]:
+        files = [file for path in paths for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
         return [
             Finding(str(file), ("w",))
             if file.name == "a.py"
@@ -153,12 +154,14 @@ def test_validation_tells_file_and_line_and_is_exit_code_1_if_something_is_broke
             for file in files
         ]
 
-    monkeypatch.setattr(wiring, "validate_files", validate)
+    monkeypatch.setattr(wiring, "validate", validate)
     done = piper("validate", str(tmp_path))
     assert done.code == 1
     assert done.out == f"{tmp_path / 'b.py'}:9: NameError: x\n"
     assert done.err == "2 files, 1 workflows, 1 broken files\n"
     assert piper("validate", str(tmp_path / "a.py"), "-o", "json").json[0]["workflows"] == ["w"]
+    (tmp_path / "empty").mkdir()
+    assert piper("validate", str(tmp_path / "empty")).code == 2
 
 
 def test_standalone_hands_its_options_over_as_settings(
