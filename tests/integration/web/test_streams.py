@@ -197,6 +197,14 @@ def test_one_stream_more_than_there_may_be_is_refused(
     wait_until(lambda: server.app.state.streams.active == 0)
 
 
+def test_a_stream_with_nothing_to_tell_gives_a_sign_of_life(
+    root: httpx.Client, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("piper.web.streams._KEEPALIVE_SECONDS", 0.1)
+    with root.stream("GET", f"/api/v1/runs/{run.id}/events", headers=STREAM) as reply:
+        assert next(line for line in reply.iter_lines() if line.startswith(":")) == ": still here"
+
+
 def wait_until(holds: Callable[[], bool]) -> None:
     """Wait, for a moment at most, for what another thread does."""
     waiting = threading.Event()
