@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from piper.timetables import manual_interval
 from sqlalchemy import Connection
 
 from piper.model import wire
@@ -23,6 +22,7 @@ from piper.store.runs import create_run
 from piper.store.variables import delete_variable, write_variable
 from piper.task_api.questions import Asker
 from piper.task_api.specs import KnownSpec, SpecCache
+from piper.timetables import manual_interval
 
 COMMANDS = frozenset({wire.SetVariable, wire.DeleteVariable, wire.TriggerRun})
 """The requests that are commands."""
