@@ -117,7 +117,8 @@ class Worker(Struct, frozen=True, kw_only=True):
     """The workers."""
 
     memory_limit: Annotated[
-        int | None, about("Resident memory of one task's processes; none is no limit.", ge=1 << 20, kind="size")
+        int | None,
+        about("Resident memory of one task's processes; none: three quarters of all.", ge=1 << 20, kind="size"),
     ] = 2 << 30
     stock: Annotated[int, about("Forked children that wait, so that a fork delays no task.", ge=0)] = 4
     zygote_idle: Annotated[timedelta, about("After how long without a task a file's process is ended.")] = timedelta(

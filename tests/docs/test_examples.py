@@ -33,7 +33,9 @@ def workflow_of(instance: Instance, block: Block) -> str:
 @pytest.mark.parametrize("block", named("workflow"))
 def test_a_workflow_of_the_documents_ends_as_they_say(instance: Instance, block: Block) -> None:
     wanted = block.name.partition(",")[2].strip() or "success"
-    done = instance.piper("workflows", "trigger", workflow_of(instance, block), "--wait", "--timeout", "50s", "-o", "json")
+    done = instance.piper(
+        "workflows", "trigger", workflow_of(instance, block), "--wait", "--timeout", "50s", "-o", "json"
+    )
     assert json.loads(done.stdout)["state"] == wanted, done.stderr + (block.document.parent / block.file).name
     assert done.returncode == (0 if wanted == "success" else 1)
 

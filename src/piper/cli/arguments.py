@@ -23,6 +23,7 @@ def limit_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--limit",
         type=click.IntRange(min=0),
+        metavar="N",
         default=LIMIT,
         show_default=True,
         help="Show at most so many; 0 shows all.",

@@ -73,7 +73,7 @@ def list_errors(context: click.Context, bundle: str | None, limit: int | None, o
 @click.argument("names", metavar="BUNDLE...", nargs=-1, required=True)
 @click.pass_context
 def refresh_bundles(context: click.Context, names: tuple[str, ...]) -> None:
-    """Look through bundles for changes now.
+    """Look through bundles for changes now, and try broken files again.
 
     \b
     Example:

@@ -11,7 +11,7 @@ from piper.cli.main import piper
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print what makes a shell complete piper's commands, options and workflow ids.
+    """Print the script that makes a shell complete piper's commands, options and workflow ids.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ from piper.settings import describe_settings, load_settings, shown_value, value_
 
 @click.group("config", cls=Noun)
 def command() -> None:
-    """Settings: from PIPER_HOME/piper.toml and the environment (PIPER_SECTION__KEY)."""
+    """Settings: from PIPER_HOME/piper.toml and the environment (PIPER_<SECTION>__<KEY>)."""
 
 
 @command.command("show")

@@ -126,7 +126,9 @@ def delete_connections(context: click.Context, conn_ids: tuple[str, ...], team: 
 @team_option
 @click.pass_context
 def import_connections(context: click.Context, file: Path, team: str | None) -> None:
-    """Create or change the connections of a JSON file: `{"id": {"conn_type": "postgres", "host": …}, …}`.
+    """Create or change the connections of a JSON file.
+
+    The file holds an object: `{"warehouse": {"conn_type": "postgres", "host": "db", …}, …}`.
 
     \b
     Example:

@@ -73,7 +73,7 @@ def list_executions(
 @output_option
 @click.pass_context
 def show_execution(context: click.Context, execution: str, output: Format) -> None:
-    """Show an execution: parameters, inputs, outputs, metrics, environment.
+    """Show an execution: how it ended, and the parameters, inputs, outputs and metrics that it recorded.
 
     \b
     Example:

@@ -15,6 +15,8 @@ from piper.cli.failures import Code, Failure, failure_of, suggestion
 from piper.model.errors import PiperError
 from piper.model.nearest import nearest
 
+SERVICES = "Single services (not in this version: standalone serves them all)"
+
 SECTIONS: dict[str, dict[str, str]] = {
     "Run": {
         "run": "Run a workflow file once, here and now, and show how it ended.",
@@ -22,9 +24,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "standalone": "Serve everything on this machine.",
     },
     "Look and steer": {
-        "workflows": "Workflows: list, show, pause, trigger, export, delete.",
-        "runs": "Runs: list, show, wait, cancel, clear.",
-        "tasks": "Tasks of a run: list, logs, clear, mark, render.",
+        "workflows": "Workflows: list, show, pause, trigger, export, source, delete.",
+        "runs": "Runs: list, show, wait, cancel, clear, mark.",
+        "tasks": "Tasks of a run: list, show, logs, clear, mark, render.",
         "executions": "Tries of tasks as records: list, show, compare.",
     },
     "Administer": {
@@ -38,7 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "config": "Settings, and where each comes from.",
         "db": "The metadata database: migrate, check.",
     },
-    "Services": {
+    SERVICES: {
         "web": "Serve the API and the pages.",
         "scheduler": "Schedule workflows.",
         "executor": "Grant tasks and hand them to workers.",
@@ -47,13 +49,13 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Other": {
         "schema": "Print the JSON Schema of a workflow's definition.",
-        "completion": "Print what makes your shell complete piper's commands.",
+        "completion": "Print the script that completes piper's commands in your shell.",
     },
 }
 """Name → what it does, as `piper --help` shows it: written here so that no command need be imported for that."""
 
 COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
-_SERVICES = tuple(SECTIONS["Services"])
+_SERVICES = tuple(SECTIONS[SERVICES])
 
 
 class Tree(click.Group):
@@ -110,7 +112,10 @@ def check_known(group: click.Group, context: click.Context, arguments: Sequence[
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 no instance, 6 refused, 7 timed out.",
 )
 @click.option(
-    "--server", metavar="URL", envvar="PIPER_SERVER", help="The instance to call; else the one of PIPER_HOME."
+    "--server",
+    metavar="URL",
+    envvar="PIPER_SERVER",
+    help="The instance to call, else PIPER_SERVER, else PIPER_HOME's.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context

@@ -50,12 +50,13 @@ def list_pools(context: click.Context, limit: int | None, output: Format) -> Non
 def set_pool(
     context: click.Context, name: str, slots: int, include_deferred: bool, description: str, team: str | None
 ) -> None:
-    """Create a pool, or change it. -1 slots are no limit.
+    """Create a pool, or change it. -1 slots, after `--`, are no limit.
 
     \b
     Examples:
       piper pools set warehouse 1 --description "DuckDB takes one writer"
       piper pools set default_pool 64
+      piper pools set default_pool -- -1
     """
     body = {"slots": slots, "include_deferred": include_deferred, "description": description}
     found = called(context).put(address_of("pools", name), body, team=team)

@@ -72,7 +72,7 @@ class Instance(Protocol):
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--workflow", "workflow_id", metavar="ID", help="Which one, if the file defines several.")
 @click.option("--logical-date", metavar="MOMENT", type=Moment(), help="Of the run; now if it is left out.")
-@click.option("--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param: JSON, or else a text.")
+@click.option("--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param: JSON, or else text.")
 @click.option("--timeout", metavar="TIME", type=Seconds(), help="How long at most; the run is then cancelled.")
 @output_option
 @click.pass_context

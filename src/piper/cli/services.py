@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from piper.cli.main import SECTIONS
+from piper.cli.main import SECTIONS, SERVICES
 from piper.cli.starting import started_settings
 
 
@@ -24,8 +24,8 @@ COMMANDS = {
     name: click.Command(
         name,
         callback=_serve(name),
-        help=f"{text}\n\nIn the foreground, until it is told to stop.\n\n\b\nExample:\n  piper {name}",
+        help=f"{text}\n\nNot in this version: `piper standalone` serves this and all else on one machine.",
     )
-    for name, text in SECTIONS["Services"].items()
+    for name, text in SECTIONS[SERVICES].items()
 }
 """By name; that each can run alone is for installations on several machines."""

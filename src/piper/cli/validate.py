@@ -19,7 +19,7 @@ from piper.cli.starting import started_settings
 def command(context: click.Context, paths: tuple[Path, ...], output: Format) -> None:
     """Check workflow files, or folders of them: load each as a server would, in a process of its own.
 
-    Exit code 1 if one of them is not well.
+    Exit code 1 if one of them does not load.
 
     \b
     Examples:

@@ -105,7 +105,9 @@ def delete_variables(context: click.Context, keys: tuple[str, ...], team: str | 
 @team_option
 @click.pass_context
 def import_variables(context: click.Context, file: Path, team: str | None) -> None:
-    """Create or change the variables of a JSON file: `{"key": "value", …}`. A value that is no text is kept as JSON.
+    """Create or change the variables of a JSON file.
+
+    The file holds an object: `{"key": "value", …}`. A value that is no text is kept as JSON.
 
     \b
     Example:

@@ -186,7 +186,7 @@ def unpause_workflows(context: click.Context, workflow_ids: tuple[str, ...]) -> 
 @click.option("--logical-date", metavar="MOMENT", type=Moment(), help="Of the run; now if it is left out.")
 @click.option("--no-logical-date", is_flag=True, help="A run that is about no date.")
 @click.option("--run-id", metavar="ID", help="Made of the logical date if it is left out.")
-@click.option("--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param: JSON, or else a text.")
+@click.option("--param", "-p", "params", metavar="NAME=VALUE", multiple=True, help="A param: JSON, or else text.")
 @click.option("--conf", metavar="JSON|@FILE", help="All params at once, as a JSON object.")
 @click.option("--note", metavar="TEXT", default="", help="Why: shown with the run.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended; exit 0 only if it succeeded.")
