@@ -40,12 +40,12 @@ PEERS = (
 )
 
 COMPARABLE = {
-    "fanout_500.tasks_per_s": "Airflow 6.25 (8.8 tuned, 200 wide) · Prefect processes 14 · Dagster forkserver 1.2 (50 wide)",
-    "fanout_500_warm.tasks_per_s": "Celery 360–385 · Prefect threads 242 · Luigi 209–635 · DBOS queue 81–150 · Dagster in-process 86",
-    "chain_50.hop_p50_s": "Airflow 1.0 (0.30 tuned) · DBOS queue 0.058 tuned · Prefect threads 0.021 · Celery 0.002–0.0036",
-    "chain_40_fib10.wall_s": "Airflow 41–46 (18–21 tuned) · Prefect threads 1.1 · Dagster in-process 0.8 · Celery 0.09",
-    "chain_10_fib33.bare_ratio": "Airflow 3.4 (2.0 tuned) · Prefect threads 1.2 · Dagster in-process 1.07 · Celery 1.02",
-    "burst_1000x5.wall_s": "Airflow, 200 of the 1,000 due: 11 of 1,000 tasks after 228 s; 92 s with get_parsing_context()",
+    "fanout_500.tasks_per_s": "Airflow 6.25 (tuned, 200 wide: 8.8) · Prefect processes 14 · Dagster, 50 wide: 1.2",
+    "fanout_500_warm.tasks_per_s": "Celery 360–385 · Prefect threads 242 · Luigi 209–635 · DBOS 81–150 · Dagster 86",
+    "chain_50.hop_p50_s": "Airflow 1.0 (tuned 0.30) · DBOS queue, tuned 0.058 · Prefect 0.021 · Celery 0.002–0.0036",
+    "chain_40_fib10.wall_s": "Airflow 41–46 (tuned 18–21) · Prefect threads 1.1 · Dagster in-process 0.8 · Celery 0.09",
+    "chain_10_fib33.bare_ratio": "Airflow 3.4 (tuned 2.0) · Prefect threads 1.2 · Dagster 1.07 · Celery 1.02",
+    "burst_1000x5.wall_s": "Airflow, 200 of 1,000 due: 11 tasks of 1,000 after 228 s (92 s with get_parsing_context)",
     "parse_5000.wall_s": "Airflow: 1,000 workflows in 4 s",
     "idle_5000.cpu_percent": "Airflow with 1,000: 17",
     "startup.ready_s": "Airflow 6.3–8.0",

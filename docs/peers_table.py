@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.peers import PEERS
+
 from docs.sections import table, write_section
 
 DOCUMENT, SECTION = "benchmarks.md", "peers"

@@ -8,8 +8,6 @@ A block of code is marked by a comment on the line above it, which readers do no
     <!-- broken: cycle.py -->             a file that does not
     <!-- error: cycle.py -->              what is said about it, line for line
     <!-- shell -->                        commands that succeed, one after the other
-    <!-- python -->                       a program that succeeds
-    <!-- prints -->                       what the block before it prints
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -93,28 +92,11 @@ def test_commands_of_the_documents_succeed(instance: Instance, block: Block) -> 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("block", named("python"))
-def test_a_program_of_the_documents_prints_what_they_say(environment: dict[str, str], block: Block) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", block.text],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    said = [b for b in blocks("prints") if b.document == block.document and b.line > block.line]
-    if said:
-        assert done.stdout == said[0].text
-
-
 @pytest.mark.parametrize("path", sorted({block.document for block in blocks("workflow")}), ids=lambda path: path.name)
 def test_no_python_of_a_document_with_examples_stays_unmarked(path: Path) -> None:
     unmarked = [
         match["before"]
         for match in _FENCED.finditer(path.read_text())
-        if match["language"] in ("python", "sh") and not match["before"].startswith("<!-- ")
+        if match["language"] == "python" and not match["before"].startswith("<!-- ")
     ]
     assert unmarked == []

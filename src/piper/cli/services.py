@@ -24,7 +24,7 @@ COMMANDS = {
     name: click.Command(
         name,
         callback=_serve(name),
-        help=f"{text}\n\nNot in this version: `piper standalone` serves this and all else on one machine.",
+        help=f"{text}\n\nNot in this version: until `piper {name}` can run alone, `piper standalone` serves all of it.",
     )
     for name, text in SECTIONS[SERVICES].items()
 }
