@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from piper.model.spec import DEFAULT_POOL, Isolation
 from piper.model.states import TriggerRule, WeightRule
 from piper.sdk.arguments import CONVERTERS, listed, uniform
-from piper.sdk.exceptions import AirflowException
 from piper.sdk.execution.templating import Templater
 from piper.sdk.node import DependencyMixin, each
 from piper.sdk.place import Place
+from piper.sdk.xcom_arg import PlainXComArg
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from piper.sdk.group import MappedTaskGroup, TaskGroup
     from piper.sdk.params import ParamsDict
     from piper.sdk.retry_policy import RetryPolicy
-    from piper.sdk.xcom_arg import PlainXComArg
-
-PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
-"""Types in which no result of another task can hide."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -288,8 +284,6 @@ class AbstractOperator(Templater, DependencyMixin):
     @property
     def output(self) -> PlainXComArg:
         """A reference to its result."""
-        from piper.sdk.xcom_arg import PlainXComArg  # the two modules need each other
-
         return PlainXComArg(self)
 
     # --- setup and teardown ---------------------------------------------------------------------
@@ -466,15 +460,13 @@ def _warn_of_sla() -> None:
     warnings.warn("SLAs are gone since Airflow 3.0; see deadline alerts", stacklevel=6)
 
 
-def task_of(thing: Any) -> AbstractOperator:
-    """The task behind a task or a reference to its result.
-
-    Raises:
-        AirflowException: it is neither.
-    """
-    if isinstance(thing, AbstractOperator):
-        return thing
-    operator = getattr(thing, "operator", None)
-    if isinstance(operator, AbstractOperator):
-        return operator
-    raise AirflowException(f"expected a task, not {thing!r}")
+def merge_defaults(dag: DAG | None, group: TaskGroup | None, own: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The defaults that apply: DAG < outer group < inner group < the operator's own."""
+    defaults: Mapping[str, Any] = dag.default_args if dag is not None else NOTHING
+    if group is not None and group.default_args:
+        defaults = {**defaults, **group.default_args}
+    if own:
+        if not isinstance(own, Mapping):
+            raise TypeError(f"default_args must be a mapping, got {type(own)}")
+        defaults = {**defaults, **own}
+    return defaults

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Collection, Mapping
+from importlib import import_module
 from typing import Any
 
 from piper.sdk.assets import Asset, AssetAccessControl, AssetAll, BaseAsset
@@ -35,8 +36,7 @@ class MultiAssetDefinition(AssetAll):
 
 
 def _add_main_task(function: Any, dag: DAG, name: str, outlets: Collection[BaseAsset]) -> None:
-    from piper.operators.python import AssetOperator  # the operators build upon this module
-    from piper.sdk.decorators import is_decorated_task
+    from piper.sdk.decorators import BATTERIES, is_decorated_task
 
     with dag:
         if is_decorated_task(function):
@@ -44,7 +44,7 @@ def _add_main_task(function: Any, dag: DAG, name: str, outlets: Collection[BaseA
                 raise TypeError("@task decorator with 'outlets' argument is not supported in @asset")
             function.override(outlets=list(outlets))()
             return
-        AssetOperator(
+        import_module(f"{BATTERIES}.python").AssetOperator(
             task_id=function.__name__,
             python_callable=function,
             definition_name=name,

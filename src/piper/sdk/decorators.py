@@ -19,7 +19,6 @@ from piper.model.states import TriggerRule
 from piper.sdk import scope
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import CONVERTERS, uniform
-from piper.sdk.dag_decorator import dag
 from piper.sdk.exceptions import AirflowException, AirflowSkipException
 from piper.sdk.functions import call_of, check_names, has_multiple_outputs
 from piper.sdk.group import TaskGroup
@@ -43,7 +42,6 @@ __all__ = [
     "DecoratedOperator",
     "TaskDecorator",
     "TaskDecoratorCollection",
-    "dag",
     "get_unique_task_id",
     "is_decorated_task",
     "register_decorator",
@@ -297,6 +295,9 @@ def task_decorator_factory(
     )
 
 
+BATTERIES = "piper.operators"
+"""The package whose operators come with Piper: named and not imported, since it builds upon this one."""
+
 _registered: dict[str, str] = {}
 
 
@@ -332,9 +333,7 @@ class TaskDecoratorCollection:
 
     @staticmethod
     def _known() -> dict[str, str]:
-        from piper.operators import DECORATORS  # the operators build upon this module
-
-        return {**DECORATORS, **_registered}
+        return {**import_module(BATTERIES).DECORATORS, **_registered}
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._known()]

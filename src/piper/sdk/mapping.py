@@ -17,16 +17,15 @@ from piper.model.ids import check_workflow_id
 from piper.model.spec import RETURN_KEY, LengthExpression, LiteralLength, ProductLength
 from piper.model.states import TriggerRule
 from piper.sdk import scope
-from piper.sdk.abstract_operator import AbstractOperator
+from piper.sdk.abstract_operator import AbstractOperator, merge_defaults
 from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS
-from piper.sdk.operator import BaseOperator, merge_defaults
-from piper.sdk.signatures import constructor_arguments
 from piper.sdk.spelling import only_known
 from piper.sdk.xcom_arg import Reference, ResolveMixin, XComArg, references_in
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG
     from piper.sdk.group import TaskGroup
+    from piper.sdk.operator import BaseOperator
     from piper.sdk.place import Place
 
 
@@ -261,7 +260,7 @@ class MappedOperator(AbstractOperator):
 
     def _share(self, given: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that all instances share; the common ones among them become fields of this task."""
-        own = constructor_arguments(self.operator_class)
+        own = self.operator_class.own_arguments()
         shared = {
             name: value
             for name, value in defaults.items()

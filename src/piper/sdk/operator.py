@@ -27,11 +27,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, Unpack
 from piper.model.ids import WORKFLOW_ID_PATTERN, check_workflow_id
 from piper.model.spec import SensorSpec
 from piper.sdk import scope
-from piper.sdk.abstract_operator import NOTHING, PLAIN, AbstractOperator
+from piper.sdk.abstract_operator import NOTHING, AbstractOperator, merge_defaults
 from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS, OperatorArguments
 from piper.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 from piper.sdk.place import Place, place_of
+from piper.sdk.signatures import constructor_arguments
 from piper.sdk.spelling import only_known
+from piper.sdk.xcom_arg import PLAIN, references_in
 
 if TYPE_CHECKING:
     import logging
@@ -40,22 +42,10 @@ if TYPE_CHECKING:
     from piper.sdk.group import TaskGroup
     from piper.sdk.mapping import OperatorPartial
 
-__all__ = ["TRIGGER_FAILED", "AbstractOperator", "BaseAsyncOperator", "BaseOperator", "OperatorMeta", "merge_defaults"]
+__all__ = ["TRIGGER_FAILED", "AbstractOperator", "BaseAsyncOperator", "BaseOperator", "OperatorMeta"]
 
 TRIGGER_FAILED = "__fail__"
 """In place of the method to go on with: the trigger that a task waited for failed."""
-
-
-def merge_defaults(dag: DAG | None, group: TaskGroup | None, own: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The defaults that apply: DAG < outer group < inner group < the operator's own."""
-    defaults: Mapping[str, Any] = dag.default_args if dag is not None else NOTHING
-    if group is not None and group.default_args:
-        defaults = {**defaults, **group.default_args}
-    if own:
-        if not isinstance(own, Mapping):
-            raise TypeError(f"default_args must be a mapping, got {type(own)}")
-        defaults = {**defaults, **own}
-    return defaults
 
 
 class OperatorMeta(ABCMeta):
@@ -203,9 +193,12 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
     @classmethod
     def known_arguments(cls) -> frozenset[str]:
         """Names of all arguments that the constructor takes."""
-        from piper.sdk.signatures import constructor_arguments  # only when a call is wrong
+        return OPERATOR_ARGUMENTS | cls.own_arguments().keys()
 
-        return OPERATOR_ARGUMENTS | constructor_arguments(cls).keys()
+    @classmethod
+    def own_arguments(cls) -> dict[str, inspect.Parameter]:
+        """The arguments that this class and its ancestors add to the common ones, the oldest first."""
+        return constructor_arguments(cls, BaseOperator)
 
     @classmethod
     def partial(cls, *, task_id: str, **arguments: Any) -> OperatorPartial:
@@ -241,8 +234,6 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
                 self._wait_for_results_in(value)
 
     def _wait_for_results_in(self, value: Any) -> None:
-        from piper.sdk.xcom_arg import references_in  # the two modules need each other
-
         for task, _ in references_in(value):
             self.set_upstream(task)
 

@@ -26,7 +26,6 @@ from piper.model.spec import Json
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, OperatorArguments
 from piper.sdk.operator import BaseOperator
-from piper.sdk.signatures import constructor_arguments
 
 
 class OperatorSchema(Struct, frozen=True, omit_defaults=True):
@@ -68,7 +67,7 @@ def schema_of(operator: type[BaseOperator]) -> OperatorSchema:
         sensor=operator.sensor_spec is not BaseOperator.sensor_spec,
         branches=operator.branches,
         inert=operator.inert,
-        deferrable="deferrable" in constructor_arguments(operator),
+        deferrable="deferrable" in operator.own_arguments(),
     )
 
 
@@ -84,7 +83,7 @@ def arguments_schema(operator: type[BaseOperator]) -> dict[str, Json]:
     properties: dict[str, Json] = {}
     required: list[str] = []
     templated = set(_template_fields(operator))
-    for name, parameter in constructor_arguments(operator).items():
+    for name, parameter in operator.own_arguments().items():
         if name in OPERATOR_ARGUMENTS:
             continue
         schema = schema_of_type(hints.get(name, Any))

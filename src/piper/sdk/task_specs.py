@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from piper.model.errors import InvalidSpec
 from piper.model.spec import Json, SensorSpec, SourceLocation, TaskSpec
-from piper.sdk.abstract_operator import PLAIN, AbstractOperator
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, duration
 from piper.sdk.data import NotData, NotSerializable, to_data
 from piper.sdk.mapping import DecoratedMappedOperator, DictOfLists, MappedOperator
 from piper.sdk.operator import BaseOperator
 from piper.sdk.place import line_of
 from piper.sdk.task_fields import Surroundings, common_fields, invalid, params_of
-from piper.sdk.xcom_arg import PlainXComArg, references_in
+from piper.sdk.xcom_arg import PLAIN, PlainXComArg, references_in
 
 if TYPE_CHECKING:
     pass
@@ -251,9 +251,7 @@ class _Shared:
     """A mapped task as its class would see it: the arguments that all instances share are attributes."""
 
     def __init__(self, task: MappedOperator | Any) -> None:
-        from piper.sdk.signatures import constructor_arguments  # few tasks are mapped
-
-        for name, parameter in constructor_arguments(task.operator_class).items():
+        for name, parameter in task.operator_class.own_arguments().items():
             setattr(self, name, None if parameter.default is parameter.empty else parameter.default)
         self.__dict__.update(task.partial_kwargs)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from piper.sdk.connection import Connection
+from piper.sdk.connection import Connection, register_hook
 from piper.sdk.exceptions import AirflowException
-from piper.sdk.hook import BaseHook, register_hook
+from piper.sdk.hook import BaseHook
 from piper.sdk.variable import Variable
 
 
