@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
-from piper.model.errors import InvalidSetting
 from piper.model.run import Identity
-from piper.worker import register
 from piper.worker.register import Head, Register, Row
 
 HEAD = Head("MARK=x", "/tmp/x", "")
@@ -66,12 +62,3 @@ def test_a_file_of_another_form_is_nobodys(tmp_path: Path) -> None:
     (tmp_path / "w.register").write_bytes(b"\x00\x10 nonsense" * 1000)
     one = Register(str(tmp_path / "w.register"))
     assert (one.predecessor, one.left) == (None, [])
-
-
-def test_two_workers_cannot_have_one_register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(register, "LOCK_SECONDS", 0.05)
-    one = begun(tmp_path / "w.register")
-    with pytest.raises(InvalidSetting, match="another worker runs"):
-        Register(str(tmp_path / "w.register"))
-    one.close()
-    Register(str(tmp_path / "w.register"))
