@@ -25,6 +25,7 @@ from msgspec import Struct, field
 from piper.model.spec import Json
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, OperatorArguments
+from piper.sdk.importing import path_of
 from piper.sdk.operator import BaseOperator
 
 
@@ -55,7 +56,7 @@ def schema_of(operator: type[BaseOperator]) -> OperatorSchema:
     """The description of an operator."""
     doc = inspect.cleandoc(operator.__doc__ or "") if "__doc__" in vars(operator) else ""
     return OperatorSchema(
-        path=f"{operator.__module__}.{operator.__qualname__}",
+        path=path_of(operator),
         name=str(getattr(operator, "custom_operator_name", operator.__name__)),
         arguments=arguments_schema(operator),
         template_fields=_template_fields(operator),
