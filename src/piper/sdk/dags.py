@@ -34,7 +34,7 @@ from piper.sdk.exceptions import (
 from piper.sdk.group import MappedTaskGroup, TaskGroup
 from piper.sdk.importing import import_path
 from piper.sdk.params import DagParam, ParamsDict
-from piper.sdk.place import Place, place_of
+from piper.sdk.place import Place, file_of, place_of
 from piper.sdk.placeholders import NOTSET
 from piper.sdk.schedules import as_timetable
 from piper.sdk.spelling import nearest, only_known
@@ -104,7 +104,6 @@ class DAG:
     _dag_display_name: str | None = None
     _params: ParamsDict | None = None
     _timetable: Timetable | None = None
-    result_task_id: str = ""
 
     def __init__(self, dag_id: str, **arguments: Unpack[DagArguments]) -> None:
         self.dag_id = check_workflow_id(dag_id)
@@ -231,7 +230,7 @@ class DAG:
     @property
     def fileloc(self) -> str:
         """The file that makes it, as an absolute path."""
-        return self._fileloc or (self._place[0].co_filename if self._place is not None else "")
+        return self._fileloc or file_of(self._place)
 
     @fileloc.setter
     def fileloc(self, value: str) -> None:
@@ -479,10 +478,6 @@ class DAG:
         raise RuntimeError(f"run this DAG with: piper run {self.fileloc}")
 
 
-def _prepare_schedule(dag: DAG, value: Any) -> None:
-    dag.schedule = value
-
-
 def _prepare_default_args(dag: DAG, value: Any) -> None:
     if not isinstance(value, Mapping):
         raise TypeError(f"DAG {dag.dag_id!r}: default_args must be a dict, not {value!r}")
@@ -527,7 +522,6 @@ def _prepare_sla_callback(dag: DAG, value: Any) -> None:
 
 
 _PREPARE: dict[str, Callable[[DAG, Any], None]] = {
-    "schedule": _prepare_schedule,
     "default_args": _prepare_default_args,
     "params": _prepare_params,
     "tags": _prepare_tags,
@@ -540,7 +534,6 @@ _PREPARE: dict[str, Callable[[DAG, Any], None]] = {
     "deadline": lambda dag, value: setattr(dag, "deadline", listed(value)),
     "compute_mode": lambda dag, value: setattr(dag, "compute_mode", ComputeMode(value)),
     "compute_centres": lambda dag, value: setattr(dag, "compute_centres", listed(value)),
-    "catchup": lambda dag, value: setattr(dag, "catchup", bool(value)),
     "fail_fast": lambda dag, value: setattr(dag, "fail_fast", bool(value)),
 }
 """What is more than a plain assignment."""

@@ -32,12 +32,17 @@ def place_of(frame: FrameType | None) -> Place | None:
         file = code.co_filename
         if file == wanted:
             return code, frame.f_lasti
-        if nearest is None and not file.startswith(_PIPER):
+        if nearest is None and not is_ours(file):
             nearest = code, frame.f_lasti
             if not wanted:
                 return nearest
         frame = frame.f_back
     return nearest
+
+
+def is_ours(file: str) -> bool:
+    """Whether a file of code is Piper's own, and so of no interest to an author."""
+    return file.startswith(_PIPER)
 
 
 def file_of(place: Place | None) -> str:

@@ -190,7 +190,7 @@ class RuntimeTaskInstance:
         key: str = RETURN_KEY,
         include_prior_dates: bool = False,
         *,
-        map_indexes: int | Iterable[int] | None | NotSet = NOTSET,
+        map_indexes: int | Iterable[int] | NotSet | None = NOTSET,
         default: Any = None,
         run_id: str | None = None,
     ) -> Any:
