@@ -58,9 +58,9 @@ def search(
         column("at"),
         column("by", "principal"),
         column("action"),
-        column("object", "object_id", keep=True),
-        column("team"),
-        column("detail"),
+        column("object", "object_id", elastic=True),
+        column("team", optional=True),
+        column("detail", elastic=True, optional=True),
     )
     show_list(found, columns, output, "nothing found")
 
@@ -79,10 +79,10 @@ def verify(context: click.Context, output: Format) -> None:
     """
     chains = called(context).get("/audit/chains")
     columns = (
-        column("team", keep=True),
+        column("team"),
         Column("is", lambda row: "intact" if row["intact"] else f"broken at row {row['broken_at']}"),
         column("rows", right=True),
-        column("head", keep=True),
+        column("head"),
     )
     show_list(Listing(chains), columns, output, "nothing has been recorded yet")
     if not all(chain["intact"] for chain in chains):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from piper.cli.arguments import limit_option
@@ -29,15 +31,15 @@ def list_bundles(context: click.Context, limit: int | None, output: Format) -> N
     """
     found = called(context).items("/bundles", limit)
     columns = (
-        column("bundle", "name", keep=True),
+        column("bundle", "name"),
         column("kind"),
         column("files", right=True),
         column("workflows", right=True),
         column("broken", right=True),
         column("refreshed", "refreshed_at"),
-        column("team"),
-        column("location"),
-        column("error"),
+        column("location", elastic=True),
+        column("error", elastic=True, optional=True),
+        column("team", optional=True),
     )
     show_list(found, columns, output, "no bundles found")
 
@@ -56,11 +58,11 @@ def list_errors(context: click.Context, bundle: str | None, limit: int | None, o
     """
     found = called(context).items("/import-errors", limit, bundle=bundle)
     columns = (
-        Column("where", lambda row: f"{row['error_file'] or row['file']}:{row['error_line'] or 1}", keep=True),
-        column("bundle"),
+        Column("where", lambda row: f"{row['error_file'] or row['file']}:{row['error_line'] or 1}"),
+        Column("error", _first_line, elastic=True),
         column("since", "failed_at"),
-        column("owners"),
-        Column("error", lambda row: row["error"].strip().splitlines()[-1] if row["error"].strip() else ""),
+        column("owners", elastic=True),
+        column("bundle", optional=True),
     )
     show_list(found, columns, output, "every file loads")
     if found.rows:
@@ -81,3 +83,8 @@ def refresh_bundles(context: click.Context, names: tuple[str, ...]) -> None:
     for name in names:
         client.post(address_of("bundles", name, "refresh"))
         note(f"asked for {name} to be looked through")
+
+
+def _first_line(row: dict[str, Any]) -> str:
+    """Of an error with a traceback, what went wrong."""
+    return str(row["error"]).strip().partition("\n")[0]

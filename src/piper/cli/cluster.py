@@ -29,14 +29,14 @@ def show_cluster(context: click.Context, output: Format) -> None:
         write_data(found, output)
         return
     columns = (
-        column("member", "member_id", keep=True),
+        column("member", "member_id"),
         column("kind"),
-        column("node"),
+        column("node", elastic=True),
         column("state"),
         column("shards", right=True),
-        column("leads"),
-        column("version"),
+        column("leads", elastic=True),
         column("since", "started_at"),
+        column("version", optional=True),
     )
     show_list(Listing(found["members"]), columns, output, "no members")
     if found["unowned_shards"]:

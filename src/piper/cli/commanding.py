@@ -43,8 +43,8 @@ def send_command(client: Client, path: str, body: dict[str, Any], output: Format
     note(f"{would}{receipt['command']} {len(affected)} tasks of {where}")
     if affected and body.get("dry_run"):
         columns = (
-            column("run", "run_id"),
-            Column("task", lambda row: task_name(row["task_id"], row["map_index"]), keep=True),
+            column("run", "run_id", elastic=True),
+            Column("task", lambda row: task_name(row["task_id"], row["map_index"])),
             column("state", state=True),
         )
         show_list(Listing(affected), columns if runs > 1 else columns[1:], output)

@@ -45,7 +45,12 @@ def show_config(section: str | None, output: Format) -> None:
         for setting in known
         if section in (None, setting.name.partition(".")[0])
     ]
-    columns = (column("setting", "name", keep=True), column("value"), column("from", "origin"), column("description"))
+    columns = (
+        column("setting", "name"),
+        column("value", elastic=True),
+        column("from", "origin", elastic=True),
+        column("description", elastic=True),
+    )
     show_list(Listing(rows), columns, output)
     if output is Format.TABLE:
         note(f"PIPER_HOME is {loaded.settings.home}")

@@ -36,12 +36,12 @@ def list_connections(context: click.Context, conn_type: str | None, limit: int |
     """
     found = called(context).items("/connections", limit, conn_type=conn_type)
     columns = (
-        column("connection", "conn_id", keep=True),
+        column("connection", "conn_id"),
         column("type", "conn_type"),
-        column("host"),
+        column("host", elastic=True),
         column("port", right=True),
-        column("login"),
-        column("schema"),
+        column("login", elastic=True),
+        column("schema", elastic=True),
         column("secret", "has_secret"),
         column("team"),
     )

@@ -55,15 +55,15 @@ def list_executions(
     """
     found = called(context).items("/executions", limit, workflow_id=workflow_id, task_id=task_id, run=run, state=state)
     columns = (
-        column("execution", "id", keep=True),
-        column("workflow", "workflow_id"),
-        Column("task", lambda row: task_name(row["task_id"], row["map_index"])),
+        column("execution", "id"),
+        column("workflow", "workflow_id", elastic=True),
+        Column("task", lambda row: task_name(row["task_id"], row["map_index"]), elastic=True),
         column("try", "try_number", right=True),
         column("state", state=True),
-        column("logical date", "logical_date"),
         column("started", "started_at"),
         duration_column(),
-        column("error"),
+        column("error", elastic=True, optional=True),
+        column("logical date", "logical_date", optional=True),
     )
     show_list(found, columns, output, "no executions found")
 
@@ -108,7 +108,7 @@ def compare_executions(context: click.Context, executions: tuple[str, ...], outp
         for name in names
         if len({repr(values.get(name)) for values in flat}) > 1
     ]
-    columns = [column("what", "name", keep=True), *(column(one["id"]) for one in found)]
+    columns = [column("what", "name"), *(column(one["id"], elastic=True) for one in found)]
     show_list(Listing(rows), columns, output, "they do not differ")
 
 

@@ -30,7 +30,7 @@ def list_operators(context: click.Context, search: str | None, limit: int | None
       piper operators list --search bash
     """
     found = called(context).items("/operators", limit, search=search)
-    show_list(found, (column("operator", "path", keep=True), column("bundle"), column("team")), output)
+    show_list(found, (column("operator", "path"), column("bundle"), column("team")), output)
 
 
 @command.command("show")
@@ -51,11 +51,11 @@ def show_operator(context: click.Context, path: str, output: Format) -> None:
         required = schema.get("required", [])
         arguments = [{"name": name, **about} for name, about in schema.get("properties", {}).items()]
         columns = (
-            column("argument", "name", keep=True),
+            column("argument", "name"),
             Column("required", lambda row: row["name"] in required),
             Column("type", lambda row: row.get("type")),
-            column("default"),
-            column("description"),
+            column("default", elastic=True),
+            column("description", elastic=True),
         )
         click.echo()
         show_list(Listing(arguments), columns, output, "it takes no arguments")

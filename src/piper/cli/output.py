@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Data = dict[str, Any]
+
+_GAP = 2
+"""Blanks between two columns of a table."""
+_NARROWEST = 12
+"""What an elastic column keeps."""
 
 STATE_STYLES = {
     "success": "green",
@@ -78,8 +83,10 @@ class Column:
     right: bool = False
     state: bool = False
     """Coloured by the state that it shows."""
-    keep: bool = False
-    """Never shortened: what one copies into the next command."""
+    elastic: bool = False
+    """Shortened where the terminal is too narrow; the others are whole, since one copies from them."""
+    optional: bool = False
+    """Left out where it is empty, or the terminal too narrow: then the last one first."""
 
 
 def column(title: str, key: str | None = None, **options: bool) -> Column:
@@ -111,7 +118,7 @@ def show_object(data: Data, output: Format, fields: Iterable[tuple[str, Any]]) -
     for name, value in shown:
         lines = value.splitlines() or [""]
         label = click.style(name.ljust(width), dim=True)
-        click.echo(f"{label}  {_coloured(lines[0])}")
+        click.echo(f"{label}  {_coloured(lines[0]) if name == 'state' else lines[0]}")
         for line in lines[1:]:
             click.echo(f"{' ' * width}  {line}")
 
@@ -168,7 +175,8 @@ def shown_duration(start: str | None, end: str | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes}m{rest:02}s"
-    return f"{minutes // 60}h{minutes % 60:02}m"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours < 48 else f"{hours // 24}d{hours % 24:02}h"
 
 
 def duration_column(title: str = "duration") -> Column:
@@ -192,22 +200,49 @@ def _print_table(rows: Sequence[Data], columns: Sequence[Column]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for each in columns:
-        table.add_column(
-            each.title.upper(),
-            justify="right" if each.right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=None if not each.keep else max(len(shown_value(each.value(row))) for row in rows),
-        )
-    for row in rows:
-        cells = []
-        for each in columns:
-            text = shown_value(each.value(row)).replace("\n", " ")
-            cells.append(Text(text, style=STATE_STYLES.get(text, "") if each.state else ""))
-        table.add_row(*cells)
-    console(sys.stdout).print(table)
+    screen = console(sys.stdout)
+    columns = [each for each in columns if not each.optional or any(shown_value(each.value(row)) for row in rows)]
+    cells = [[Text(shown_value(each.value(row)).replace("\n", " ")) for each in columns] for row in rows]
+    natural = [max(len(each.title), *(line[number].cell_len for line in cells)) for number, each in enumerate(columns)]
+    widths = fit_columns(columns, natural, screen.width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for number, width in widths.items():
+        each = columns[number]
+        justify: Literal["left", "right"] = "right" if each.right else "left"
+        table.add_column(each.title.upper(), justify=justify, no_wrap=True, overflow="ellipsis", width=width)
+    for line in cells:
+        for number in widths:
+            if columns[number].state:
+                line[number].stylize(STATE_STYLES.get(line[number].plain, ""))
+        table.add_row(*(line[number] for number in widths))
+    with screen.capture() as captured:
+        screen.print(table)
+    for text in captured.get().splitlines():
+        click.echo(text.rstrip())
+
+
+def fit_columns(columns: Sequence[Column], natural: Sequence[int], width: int) -> dict[int, int]:
+    """Which columns fit into `width`, and how wide each is: number of the column → width.
+
+    First optional columns are left out, then elastic ones shortened, the widest first.
+    """
+    widths = dict(enumerate(natural))
+
+    def too_wide(fixed: dict[int, int]) -> int:
+        return sum(fixed.values()) + _GAP * (len(fixed) - 1) - width
+
+    def at_least() -> dict[int, int]:
+        return {n: min(w, _NARROWEST) if columns[n].elastic else w for n, w in widths.items()}
+
+    for number in reversed(range(len(columns))):
+        if columns[number].optional and too_wide(at_least()) > 0:
+            del widths[number]
+    while too_wide(widths) > 0:
+        elastic = [n for n, w in widths.items() if columns[n].elastic and w > _NARROWEST]
+        if not elastic:
+            break
+        widths[max(elastic, key=lambda n: widths[n])] -= 1
+    return widths
 
 
 def console(stream: Any) -> Console:

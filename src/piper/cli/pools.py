@@ -29,13 +29,13 @@ def list_pools(context: click.Context, limit: int | None, output: Format) -> Non
     """
     found = called(context).items("/pools", limit)
     columns = (
-        column("pool", "name", keep=True),
+        column("pool", "name"),
         Column("slots", lambda row: "no limit" if row["slots"] < 0 else row["slots"], right=True),
         column("used", right=True),
         column("free", right=True),
-        column("deferred count", "include_deferred"),
         column("team"),
-        column("description"),
+        column("description", elastic=True),
+        column("counts deferred", "include_deferred", optional=True),
     )
     show_list(found, columns, output, "no pools found")
 
@@ -59,7 +59,7 @@ def set_pool(
     """
     body = {"slots": slots, "include_deferred": include_deferred, "description": description}
     found = called(context).put(address_of("pools", name), body, team=team)
-    note(f"set {found['name']}: {'no limit' if found['slots'] < 0 else found['slots']} slots")
+    note(f"set {found['name']}: {'no limit' if found['slots'] < 0 else str(found['slots']) + ' slots'}")
 
 
 @command.command("delete")

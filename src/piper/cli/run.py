@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -36,6 +36,8 @@ from piper.cli.run_log import LogPrinter
 from piper.cli.starting import started_settings
 from piper.model.nearest import nearest
 from piper.settings import Settings
+
+_OPTIONS: dict[str, str | int | None] = {"web.port": 0, "web.host": "127.0.0.1"}
 
 _APPEARS_WITHIN = 5.0
 """Seconds between the end of loading and the workflow's being there for all to see."""
@@ -97,7 +99,7 @@ def command(
     """
     conf = read_params(params)
     with _home() as environment:
-        settings = started_settings({"web.port": 0, "web.host": "127.0.0.1"}, environment)
+        settings = started_settings(_OPTIONS | _quiet(environment), environment)
         with (
             _interruptible(),
             _running(settings, file.absolute()) as instance,
@@ -124,6 +126,11 @@ def _home() -> Iterator[dict[str, str]]:
         yield environment
     finally:
         shutil.rmtree(environment["PIPER_HOME"], ignore_errors=True)
+
+
+def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
+    """What makes the services say only what is wrong, unless more is asked for: the tasks are what one runs."""
+    return {} if "PIPER_CORE__LOG_LEVEL" in environment else {"core.log_level": "WARNING"}
 
 
 @contextmanager
@@ -161,7 +168,7 @@ def _find_workflow(client: Client, file: Path, wanted: str | None) -> dict[str, 
     while True:
         for error in client.items("/import-errors", None).rows:
             if error["file"] == file.name:
-                place = f"{error['error_file'] or file}:{error['error_line'] or 1}"
+                place = f"{file.parent / (error['error_file'] or file.name)}:{error['error_line'] or 1}"
                 raise Failure(f"{place}: {error['error']}")
         found = [row for row in client.items("/workflows", None).rows if row["file"] == file.name]
         if found or time.monotonic() > deadline:
@@ -191,10 +198,13 @@ def _run(
     body = {"conf": conf} | ({"logical_date": logical_date} if logical_date else {})
     run = client.post(address_of("workflows", workflow_id, "runs"), body)
     note(f"running {workflow_id}/{run['run_id']}")
+    spec = client.get_object(address_of("workflows", workflow_id, "spec"))
+    printer = LogPrinter(Format.TABLE, with_task=True, stream=sys.stderr)
+    printer.make_room(task["task_id"] for task in spec.get("tasks", []))
     timed_out = threading.Event()
     timer = _cancel_after(client, run, timeout, timed_out)
     try:
-        _follow(client, run, None if timeout is None else time.monotonic() + timeout + _CANCELLED_WITHIN)
+        _follow(client, run, printer, None if timeout is None else time.monotonic() + timeout + _CANCELLED_WITHIN)
     except KeyboardInterrupt:
         note("interrupted: cancelling the run")
         client.post(address_of("runs", run["id"], "cancel"))
@@ -225,9 +235,8 @@ def _cancel_after(
     return timer
 
 
-def _follow(client: Client, run: dict[str, Any], deadline: float | None) -> None:
+def _follow(client: Client, run: dict[str, Any], printer: LogPrinter, deadline: float | None) -> None:
     """Print what the tasks of a run write, and what becomes of them, until it has ended or the deadline is past."""
-    printer = LogPrinter(Format.TABLE, with_task=True, stream=sys.stderr)
     for name, data in client.events(address_of("runs", run["id"], "events"), logs=True):
         if name == "log":
             printer.print_lines(data["task_id"], data["map_index"], data["lines"])
@@ -261,7 +270,7 @@ def _show(ended: dict[str, Any], output: Format) -> None:
         write_data(summary, output)
         return
     columns = (
-        Column("task", lambda task: task_name(task["task_id"], task["map_index"]), keep=True),
+        Column("task", lambda task: task_name(task["task_id"], task["map_index"])),
         column("state", state=True),
         column("attempts", "try_number", right=True),
         duration_column(),

@@ -14,7 +14,8 @@ from piper.cli.output import Format, task_name
 _COLOURS = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow", "piper": "cyan"}
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))}
 del _CONTROL[ord("\t")]
-_STEPS = 8
+_WIDEST = 32
+"""A longer name of a task pushes its own lines to the right, not everybody's."""
 
 
 class LogPrinter:
@@ -27,7 +28,11 @@ class LogPrinter:
         self._output = output
         self._with_task = with_task
         self._stream = stream or sys.stdout
-        self._width = _STEPS
+        self._width = 0
+
+    def make_room(self, tasks: Iterable[str]) -> None:
+        """Make the column of tasks wide enough for these."""
+        self._width = max(self._width, *(min(len(task), _WIDEST) for task in tasks), 0)
 
     def print_lines(self, task_id: str, map_index: int, lines: Iterable[dict[str, str]]) -> None:
         """Write lines of one task instance."""
@@ -42,9 +47,7 @@ class LogPrinter:
     def print_text(self, task: str, text: str) -> None:
         """Write one line, already fit for a terminal."""
         if self._with_task:
-            # The column grows in steps, so that it is seldom out of line with what is already on the screen.
-            while len(task) > self._width:
-                self._width += _STEPS
+            self.make_room([task])
             text = f"{click.style(task.ljust(self._width), dim=True)} │ {text}"
         click.echo(text, file=self._stream)
 

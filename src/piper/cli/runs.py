@@ -22,14 +22,13 @@ def command() -> None:
 
 
 _COLUMNS = (
-    column("number", "id", right=True, keep=True),
-    column("workflow", "workflow_id"),
-    column("run", "run_id"),
+    column("number", "id", right=True),
+    column("workflow", "workflow_id", elastic=True),
+    column("run", "run_id", elastic=True),
     column("state", state=True),
-    column("type", "run_type"),
-    column("logical date", "logical_date"),
     column("started", "started_at"),
     duration_column(),
+    column("logical date", "logical_date", optional=True),
 )
 
 

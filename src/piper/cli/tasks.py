@@ -44,15 +44,15 @@ def _name(row: dict[str, Any]) -> str:
 
 
 _COLUMNS = (
-    Column("task", _name, keep=True),
-    column("label"),
+    Column("task", _name),
+    column("label", elastic=True),
     column("state", state=True),
     column("try", "try_number", right=True),
     column("started", "started_at"),
     duration_column(),
-    Column("operator", lambda row: row["operator"].rpartition(".")[2]),
-    column("pool"),
-    column("worker"),
+    Column("operator", lambda row: row["operator"].rpartition(".")[2], elastic=True, optional=True),
+    column("pool", optional=True),
+    column("worker", elastic=True, optional=True),
 )
 
 _map_index_option = click.option(
@@ -102,6 +102,7 @@ def show_task(context: click.Context, run: str, task: str, map_index: int | None
             ("task", _name(found)),
             ("label", found["label"]),
             ("state", found["state"] or "not decided yet"),
+            ("error", found["attempts"][-1]["error"] if found["attempts"] else None),
             ("operator", found["operator"]),
             ("tries", f"{found['try_number']} of {found['max_tries'] + 1}"),
             ("waits until", found["due"]),
@@ -117,11 +118,11 @@ def show_task(context: click.Context, run: str, task: str, map_index: int | None
             column("state", state=True),
             column("started", "started_at"),
             duration_column(),
-            column("worker"),
-            column("pid", right=True),
             column("exit", "exit_code", right=True),
-            column("signal", right=True),
-            column("error"),
+            column("error", elastic=True, optional=True),
+            column("signal", right=True, optional=True),
+            column("worker", elastic=True, optional=True),
+            column("pid", right=True, optional=True),
         )
         show_list(Listing(found["attempts"]), columns, output)
 
@@ -287,12 +288,14 @@ def _followed(client: Client, path: str, map_index: int | None, try_number: int 
 
 def _print_run(client: Client, run: str, printer: LogPrinter, *, follow: bool) -> None:
     found = find_run(client, run)
+    rows = client.items(address_of("runs", found["id"], "tasks"), None).rows
+    printer.make_room(map(_name, rows))
     if follow:
         for name, data in client.events(address_of("runs", found["id"], "events"), logs=True):
             if name == "log":
                 printer.print_lines(data["task_id"], data["map_index"], data["lines"])
         return
-    for row in client.items(address_of("runs", found["id"], "tasks"), None).rows:
+    for row in rows:
         for of_try in range(1, row["try_number"] + 1):
             path = address_of("runs", found["id"], "tasks", row["task_id"], "logs")
             for lines in _pages(client, path, None if row["map_index"] < 0 else row["map_index"], of_try):

@@ -27,12 +27,11 @@ def command(context: click.Context, paths: tuple[Path, ...], output: Format) -> 
       piper validate dags/sales.py -o json
     """
     settings = started_settings()
-    files = [file for path in paths for file in _files(path)]
-    if not files:
-        raise Failure(f"no Python files in {', '.join(map(str, paths))}", Code.USAGE)
     from piper import wiring  # lazy: it imports every part of the system
 
-    findings = wiring.validate_files(settings, files)
+    findings = wiring.validate(settings, paths)
+    if not findings:
+        raise Failure(f"there are no workflow files in {', '.join(map(str, paths))}", Code.USAGE)
     broken = [finding for finding in findings if finding.error]
     if output is not Format.TABLE:
         write_data([_data(finding) for finding in findings], output)
@@ -41,13 +40,9 @@ def command(context: click.Context, paths: tuple[Path, ...], output: Format) -> 
             place = f"{finding.error_file or finding.file}:{finding.error_line or 1}"
             click.echo(f"{place}: {finding.error}")
         workflows = sum(len(finding.workflows) for finding in findings)
-        note(f"{len(files)} files, {workflows} workflows, {len(broken)} broken files")
+        note(f"{len(findings)} files, {workflows} workflows, {len(broken)} broken files")
     if broken:
         context.exit(int(Code.FAILED))
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
 def _data(finding: Any) -> dict[str, Any]:

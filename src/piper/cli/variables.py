@@ -34,7 +34,7 @@ def list_variables(context: click.Context, search: str | None, limit: int | None
       piper variables list --search s3
     """
     found = called(context).items("/variables", limit, search=search)
-    columns = (column("key", keep=True), column("team"), column("changed", "updated_at"), column("description"))
+    columns = (column("key"), column("team"), column("changed", "updated_at"), column("description", elastic=True))
     show_list(found, columns, output, "no variables found")
 
 

@@ -43,14 +43,14 @@ def _condition(row: dict[str, Any]) -> str:
 
 
 _COLUMNS = (
-    column("workflow", "workflow_id", keep=True),
+    column("workflow", "workflow_id"),
     Column("is", _condition),
-    column("schedule"),
+    column("schedule", elastic=True),
     Column("next run", lambda row: (row["next_run"] and not row["paused"] and row["next_run"]["run_after"]) or None),
     Column("last run", lambda row: row["last_run"] and row["last_run"]["state"], state=True),
-    Column("ended", lambda row: row["last_run"] and row["last_run"]["ended_at"]),
-    column("owner"),
-    column("tags"),
+    Column("ended", lambda row: row["last_run"] and row["last_run"]["ended_at"], optional=True),
+    column("owner", optional=True),
+    column("tags", elastic=True, optional=True),
 )
 
 
@@ -143,9 +143,9 @@ def show_workflow(context: click.Context, workflow_id: str, output: Format) -> N
         show_list(
             Listing(spec.get("tasks", [])),
             (
-                column("task", "task_id", keep=True),
+                column("task", "task_id"),
                 Column("operator", lambda task: task["operator"].rpartition(".")[2]),
-                column("after", "upstream"),
+                column("after", "upstream", elastic=True),
                 Column("rule", lambda task: task.get("trigger_rule", "all_success")),
                 Column("retries", lambda task: task.get("retry", {}).get("retries", 0), right=True),
                 Column("pool", lambda task: task.get("pool", "default_pool")),
@@ -245,8 +245,8 @@ def list_versions(context: click.Context, workflow_id: str, limit: int | None, o
       piper workflows versions hello
     """
     found = called(context).items(address_of("workflows", workflow_id, "versions"), limit)
-    columns = (column("version", right=True), column("created", "created_at"), column("spec", "spec_hash", keep=True))
-    show_list(found, (*columns, column("snapshot")), output)
+    columns = (column("version", right=True), column("created", "created_at"), column("spec", "spec_hash"))
+    show_list(found, (*columns, column("snapshot", optional=True)), output)
 
 
 @command.command("export")

@@ -7,14 +7,28 @@ a schema comes from a file that a user wrote, and a server fetches nothing for i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, time
 
 import referencing
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, best_match
 from jsonschema.validators import validator_for
 from referencing.exceptions import Unresolvable
 
 from piper.model.spec import Json, ParamSpec
+
+FORMATS = FormatChecker(formats=tuple(FormatChecker.checkers))
+"""The library's own, and those for which it would want more libraries."""
+
+
+@FORMATS.checks("date-time", ValueError)
+def _is_date_time(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+@FORMATS.checks("time", ValueError)
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or time.fromisoformat(value) is not None
 
 
 def check_params(params: Mapping[str, ParamSpec], conf: Mapping[str, Json]) -> list[str]:
@@ -32,7 +46,7 @@ def _problem(name: str, param: ParamSpec, conf: Mapping[str, Json]) -> str | Non
     try:
         kind = validator_for(param.schema, default=Draft202012Validator)
         kind.check_schema(param.schema)
-        validator = kind(param.schema, registry=referencing.Registry(), format_checker=kind.FORMAT_CHECKER)
+        validator = kind(param.schema, registry=referencing.Registry(), format_checker=FORMATS)
         error = best_match(validator.iter_errors(value))
     except (SchemaError, Unresolvable) as broken:
         return f"param {name!r} has a schema that cannot be used, which the workflow's author can mend: {broken}"

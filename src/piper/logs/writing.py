@@ -19,14 +19,15 @@ class LogWriter:
         self._stamper = LineStamper()
         self.lost = 0
         """Bytes that could not be written and that no line of the log tells of yet."""
-        self._why = ""
+        self.trouble = ""
+        """What the system said when it refused a write last."""
 
     def resume(self) -> None:
         """Go on after what is stored of this log already."""
         try:
             self._file.resume()
         except OSError as error:
-            self._why = error.strerror or str(error)
+            self.trouble = error.strerror or str(error)
 
     def write(self, data: bytes) -> None:
         """Store a chunk that was read from the task."""
@@ -58,9 +59,11 @@ class LogWriter:
         try:
             if self.lost:
                 # It begins a line of its own, wherever the lost bytes began.
-                self._file.append(b"\n" + piper_line(datetime.now(UTC), f"{self.lost:,} bytes lost here: {self._why}"))
+                self._file.append(
+                    b"\n" + piper_line(datetime.now(UTC), f"{self.lost:,} bytes lost here: {self.trouble}")
+                )
                 self.lost = 0
             self._file.append(data)
         except LogUnwritable as error:
             self.lost += len(data) - error.written if not self.lost else len(data)
-            self._why = str(error)
+            self.trouble = str(error)

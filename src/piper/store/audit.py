@@ -75,7 +75,7 @@ def append(connection: Connection, entry: Entry, principal: str, at: datetime) -
         "detail": entry.detail,
         "previous": newest.hash if newest else GENESIS,
     }
-    row["hash"] = _hash(row)
+    row["hash"] = hash_of(row)
     connection.execute(audit.insert().values(**row))
     return str(row["hash"])
 
@@ -121,7 +121,7 @@ def _verify_chain(connection: Connection, team: str) -> Chain:
     rows, head = 0, GENESIS
     for row in _chain(connection, team):
         values = {name: getattr(row, name) for name in audit.c.keys()}  # noqa: SIM118, the keys of columns
-        if row.seq != rows + 1 or row.previous != head or row.hash != _hash(values):
+        if row.seq != rows + 1 or row.previous != head or row.hash != hash_of(values):
             return Chain(team, rows, head, broken_at=row.seq)
         rows, head = row.seq, row.hash
     return Chain(team, rows, head, broken_at=None)
@@ -139,7 +139,7 @@ def _chain(connection: Connection, team: str) -> Iterator[AnyRow]:
         seen = part[-1].seq
 
 
-def _hash(row: dict[str, Any]) -> str:
+def hash_of(row: dict[str, Any]) -> str:
     """SHA-256 over the row's fields, but for the hash itself, as deterministic JSON."""
     fields = [
         row["team"],
@@ -149,21 +149,10 @@ def _hash(row: dict[str, Any]) -> str:
         row["action"],
         row["object_type"],
         row["object_id"],
-        _settled(row["detail"]),
+        row["detail"],
         row["previous"],
     ]
     return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
-
-
-def _settled(value: Json) -> Json:
-    """The value as it also comes back from PostgreSQL, whose JSONB writes 1e3 and 1000.0 in its own way."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {key: _settled(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_settled(part) for part in value]
-    return value
 
 
 def _lock_number(team: str) -> int:

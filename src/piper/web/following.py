@@ -99,8 +99,9 @@ class RunFollower:
         if run is None:
             self.ended = True
             return [("end", {"state": None})]
-        news = self._changed_tasks(rows)
-        behind = self._new_lines(rows, news)
+        # Lines before states: what a task wrote is told before how it ended.
+        news, behind = self._new_lines(rows)
+        news += self._changed_tasks(rows)
         if (run.state, run.clears) != self._told_run:
             self._told_run = (run.state, run.clears)
             news.append(("run", {"id": run.id, "run_id": run.run_id, "state": run.state, "reason": run.reason}))
@@ -114,17 +115,18 @@ class RunFollower:
         self._told |= {row.id: (row.state, row.try_number) for row in changed}
         return [("tasks", {"tasks": [_task_news(row) for row in changed]})] if changed else []
 
-    def _new_lines(self, rows: Sequence[AnyRow], news: News) -> bool:
-        """Tell the new lines of every log; whether there are more, for the next look."""
+    def _new_lines(self, rows: Sequence[AnyRow]) -> tuple[News, bool]:
+        """The new lines of every log; and whether there are more, for the next look."""
+        news: News = []
         if self._logs is None:
-            return False
+            return news, False
         found = self._logs.look()
         by_id = {row.id: row for row in rows} if found else {}
         for name, chunk in found:
             attempt = attempt_of_log(self._run, name)
             if attempt is not None and attempt[0] in by_id:
                 news.append(("log", _log_news(by_id[attempt[0]], attempt[1], chunk)))
-        return self._logs.behind
+        return news, self._logs.behind
 
 
 def _task_news(row: AnyRow) -> dict[str, Any]:

@@ -19,7 +19,12 @@ from piper.web.routing import PREFIX, PUBLIC, CurrentCall, Resource
 
 pages = Resource("pages")
 
-_TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
+_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+}
 
 
 @pages.get("/", PUBLIC, include_in_schema=False)
@@ -29,7 +34,9 @@ async def show_page(call: CurrentCall, request: Request) -> Response:
 
 
 @pages.get("/assets/{name}", PUBLIC, include_in_schema=False)
-async def show_asset(call: CurrentCall, request: Request, name: Literal["docs.js", "docs.css"]) -> Response:
+async def show_asset(
+    call: CurrentCall, request: Request, name: Literal["docs.js", "docs.css", "piper.svg"]
+) -> Response:
     """What the documentation's page is made of."""
     return _served(request, name)
 

@@ -9,6 +9,8 @@ import socket
 import threading
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
@@ -47,9 +49,9 @@ class WebServer:
             SystemFault: it did not come up.
         """
         web = self.settings.web
-        sock = _listen(web.host, web.port)
+        sock = listen(web.host, web.port)
         port = sock.getsockname()[1]
-        self.address = f"http://{_reachable(web.host)}:{port}"
+        self.address = f"http://{reachable(web.host)}:{port}"
         config = uvicorn.Config(
             self.app,
             log_config=None,
@@ -91,6 +93,8 @@ class WebServer:
         assert server is not None
 
         async def serve() -> None:
+            # More threads than connections would only wait for one, each with a stack of its own.
+            anyio.to_thread.current_default_thread_limiter().total_tokens = 2 * self.settings.database.pool_size
             serving = asyncio.ensure_future(server.serve(sockets=[sock]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.005)  # uvicorn says nowhere else that it listens
@@ -106,7 +110,8 @@ class WebServer:
             sock.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises InvalidSetting when that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named since asyncio switches Nagle's algorithm off only where it is: replies would wait 40 ms.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -123,7 +128,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
     """The name under which a program on this machine reaches a server that listens on `host`."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104, it is replaced here
     return f"[{host}]" if ":" in host else host

@@ -2,14 +2,17 @@
 
 It serves one purpose: to end every process in it at once (`cgroup.kill`), also those that left their
 session and cleared their environment. Memory is not limited with it: a group per execution would need
-each child to be moved into one, and a move waits for an RCU grace period of all processors (measured
-here: 10 to 30 ms), many times what a fork costs.
+each child to be moved into one, and a move costs as much as a fork (measured: 0.4 ms, 8 ms at worst, for
+which all forks on the machine wait).
 """
 
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
+
+_EMPTY_SECONDS = 0.5
 
 
 def make_cgroup(name: str) -> str:
@@ -27,13 +30,20 @@ def make_cgroup(name: str) -> str:
 
 
 def end_cgroup(folder: str) -> None:
-    """Kill every process in the cgroup and remove it as soon as they are gone. Does nothing if there is none."""
+    """Kill every process in the cgroup, and remove it when they are gone. Does nothing if there is none."""
     if not folder:
         return
     with suppress(OSError):
         _write(os.path.join(folder, "cgroup.kill"), "1")
-    with suppress(OSError):  # the dead are still being reaped: an empty cgroup costs nothing
-        os.rmdir(folder)
+    deadline = time.monotonic() + _EMPTY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            return
+        except OSError:  # the dead are still being cleared away
+            time.sleep(0.002)
+    # It is left: an empty cgroup costs next to nothing.
 
 
 def join_cgroup(folder: str) -> None:

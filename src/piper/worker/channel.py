@@ -13,6 +13,7 @@ from piper.model.errors import Invalid, StoreUnavailable
 from piper.model.frames import FrameBuffer, FrameTooLong, framed
 from piper.model.wire import MAX_FRAME, TELL, Answer, Ask, Report, Request
 from piper.sdk.execution.channel import error_of
+from piper.worker.control import FAREWELL
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_answer = msgspec.msgpack.Decoder(Answer).decode
@@ -81,14 +82,17 @@ class SocketChannel:
         with self._lock:
             self._send(Ask(TELL, request))
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report, number: int = FAREWELL) -> None:
         """Say how the execution ended. Without waiting for a lock that a thread of the task may hold for ever.
+
+        Arguments:
+            number: TELL, if this process goes on to another; FAREWELL, if it does not.
 
         Raises:
             FrameTooLong: the report, mostly its XComs, is too large to be sent.
         """
         assert self._socket is not None
-        self._socket.sendall(framed(_encode(Ask(TELL, report))))
+        self._socket.sendall(framed(_encode(Ask(number, report))))
 
     def _send(self, message: Ask) -> None:
         if self._socket is None or os.getpid() != self._owner:

@@ -24,10 +24,11 @@ from msgspec import structs
 from piper.model.events import Failed
 from piper.model.frames import FrameTooLong
 from piper.model.spec import Isolation
-from piper.model.wire import Entered, Report, TaskContext
+from piper.model.wire import TELL, Entered, Report, TaskContext
 from piper.sdk.execution import runner
 from piper.worker import processes
 from piper.worker.channel import SocketChannel, SupervisorGone
+from piper.worker.control import FAREWELL
 from piper.worker.loading import Code, error_of_loading
 
 _decode_context = msgspec.msgpack.Decoder(TaskContext).decode
@@ -40,24 +41,26 @@ def serve(channel: SocketChannel, code: Code, temporary: str) -> NoReturn:
     """Run what the supervisor hands over, until it closes the socket or the one task is done."""
     try:
         context = _decode_context(channel.receive())
-        if context.task.isolation is Isolation.WARM:
-            before = Surroundings(temporary)
-            while context.task.isolation is Isolation.WARM:
-                _report(channel, _run(context, code, channel))
-                before.restore()
-                context = _decode_context(channel.receive())
-        _report(channel, _run(context, code, channel))
+        before = Surroundings(temporary) if context.task.isolation is Isolation.WARM else None
+        while True:
+            report = _run(context, code, channel)
+            # Before the report: the execution is over when nothing is left of it.
+            goes_on = before is not None and before.restore()
+            _report(channel, report, TELL if goes_on else FAREWELL)
+            if not goes_on:
+                break
+            context = _decode_context(channel.receive())
     except (SupervisorGone, BrokenPipeError):
         pass
     os._exit(0)
 
 
-def _report(channel: SocketChannel, report: Report) -> None:
+def _report(channel: SocketChannel, report: Report, number: int) -> None:
     try:
-        channel.report(report)
+        channel.report(report, number)
     except FrameTooLong as error:
         what = f"what it returns or pushes is too large: {error}; write it to a file and push its path"
-        channel.report(structs.replace(report, event=Failed(report.event.identity, what), xcoms=(), error=what))
+        channel.report(structs.replace(report, event=Failed(report.event.identity, what), xcoms=(), error=what), number)
 
 
 def _run(context: TaskContext, code: Code, channel: SocketChannel) -> Report:
@@ -103,8 +106,16 @@ class Surroundings:
         self._umask = os.umask(0o077)
         os.umask(self._umask)
 
-    def restore(self) -> None:
-        """Undo what a task has changed, and end what it has left running; exit if that is not possible."""
+    def restore(self) -> bool:
+        """Undo what a task has changed, and end what it has left running. False if that is not possible."""
+        try:
+            self._restore()
+        except OSError as error:
+            print(f"this process cannot be used again: {error}", file=sys.__stderr__)
+            return False
+        return _end_processes_left_behind()
+
+    def _restore(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         if os.environ._data != self._environment:  # type: ignore[attr-defined]
             wanted = {os.fsdecode(name): os.fsdecode(value) for name, value in self._environment.items()}
@@ -123,16 +134,18 @@ class Surroundings:
         for name in os.listdir(self._temporary):
             path = os.path.join(self._temporary, name)
             shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
-        _end_processes_left_behind()
 
 
-def _end_processes_left_behind() -> None:
+def _end_processes_left_behind() -> bool:
+    """Kill every descendant, and reap those that are this process's own. False if some do not end."""
     deadline = time.monotonic() + LEFT_BEHIND_SECONDS
-    with suppress(ChildProcessError):  # there is none, or no more
+    try:
         while time.monotonic() < deadline:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
                 for pid in processes.descendants_of(os.getpid(), 10_000)[1:]:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 time.sleep(0.001)
-        os._exit(1)
+    except ChildProcessError:  # there is none, or no more
+        return True
+    return False

@@ -36,6 +36,7 @@ class Child:
         "executions",
         "first_weight",
         "killed_at",
+        "leaving",
         "link",
         "masker",
         "pid",
@@ -54,6 +55,8 @@ class Child:
         """Monotonic second at which SIGKILL was asked for."""
         self.first_weight = 0
         """Resident bytes after its first execution, if it is warm."""
+        self.leaving = False
+        """It has said that it will exit."""
         self.ended = False
         """Its process is gone."""
         self.stuck = False

@@ -1,7 +1,7 @@
 """What supervisor and zygote say to each other, one message per packet (SOCK_SEQPACKET) as MessagePack.
 
     supervisor → zygote   Fork, Signal, Leave
-    zygote → supervisor   Loaded | LoadFailed once, then Forked, Ended
+    zygote → supervisor   Loaded | LoadFailed once, then Forked, Ended, CannotFork
 
 Descriptors travel with `Forked`: for each child its socket and the reading end of its log pipe.
 """
@@ -12,6 +12,9 @@ import msgspec
 from msgspec import Struct
 
 MAX_PACKET = 64 << 10
+
+FAREWELL = -1
+"""The id of an Ask with the last Report of a child: it exits after it (`wire.TELL` is that of one that goes on)."""
 
 
 class Order(Struct, frozen=True):
@@ -75,7 +78,13 @@ class Ended(Struct, frozen=True, tag=3, array_like=True):
     signal: int | None
 
 
-FromZygote = Loaded | LoadFailed | Forked | Ended
+class CannotFork(Struct, frozen=True, tag=4, array_like=True):
+    """The system refuses another process for now; it is tried again until it is granted."""
+
+    error: str
+
+
+FromZygote = Loaded | LoadFailed | Forked | Ended | CannotFork
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_zygote = msgspec.msgpack.Decoder(ToZygote).decode

@@ -17,6 +17,7 @@ from piper.model.frames import FrameTooLong
 from piper.model.wire import TELL, Ask, Entered, GetConnection, GetVariable, Heartbeat, Mask, Problem, Report, Start
 from piper.worker.calls import NULL, Calls, Pending, RawReply
 from piper.worker.children import Child
+from piper.worker.control import FAREWELL
 from piper.worker.executions import secrets_of
 from piper.worker.lifecycle import Lifecycle
 from piper.worker.limits import LATE_SECONDS
@@ -75,6 +76,7 @@ class Conversations:
             _answer(child, ask.id, problem=Problem("stale", "no task runs in this process"))
         elif isinstance(request, Report):
             if request.event.identity == execution.identity:
+                child.leaving = ask.id == FAREWELL
                 self.lifecycle.reported(child, request)
             else:
                 self._closed(child, f"a report for {request.event.identity}")
@@ -99,7 +101,7 @@ class Conversations:
 
 
 def _answer(child: Child, question: int, result: Raw = NULL, problem: Problem | None = None) -> None:
-    if question == TELL or child.link is None:
+    if question in (TELL, FAREWELL) or child.link is None:
         return
     try:
         child.link.send(_encode(RawAnswer(question, result, problem)))

@@ -225,7 +225,7 @@ class Lifecycle:
     def _reuse(self, child: Child, before: Execution) -> None:
         """Give a warm child its next execution, or let it go."""
         zygote = child.zygote
-        if zygote.gone or child.ended:
+        if zygote.gone or child.ended or child.leaving:
             return
         if before.kill_at is not None or before.unwanted or is_worn(child):
             child.close()
@@ -362,6 +362,8 @@ class Lifecycle:
         if error:
             log.note(error)
         log.close()
+        if log.lost:
+            print(f"{execution.grant.log}: {log.lost:,} bytes could not be written: {log.trouble}", file=sys.stderr)
         execution.log = None
 
 

@@ -32,7 +32,10 @@ from piper.worker import control, forking, processes
 from piper.worker.cgroup import join_cgroup
 from piper.worker.channel import SocketChannel
 from piper.worker.child import serve, terminate
-from piper.worker.loading import Code, error_of_loading, load
+from piper.worker.loading import Code, error_of_loading, load, rehearse
+
+RETRY_MILLISECONDS = 100
+"""After which a fork is tried again that the system has refused."""
 
 _TWO_INTEGERS = struct.Struct("2i")
 
@@ -45,6 +48,8 @@ class Parent:
         self._code = code
         self._channel = SocketChannel()
         """Of the children."""
+        self._owed = 0
+        """Children that were asked for and not forked yet."""
         self._children: dict[int, str] = {}
         """Those forked and not reaped, and their temporary folders."""
         self._folders = TemporaryFolders(order.temporary)
@@ -63,7 +68,7 @@ class Parent:
         poll.register(self._wakeup, select.POLLIN)
         requests = self._supervisor.fileno()
         while True:
-            for descriptor, _ in poll.poll():
+            for descriptor, _ in poll.poll(RETRY_MILLISECONDS if self._owed else None):
                 if descriptor == requests:
                     packet = self._supervisor.recv(control.MAX_PACKET)
                     if not packet:
@@ -73,34 +78,44 @@ class Parent:
                     with suppress(BlockingIOError):
                         os.read(self._wakeup, 4096)
                     self._reap()
+            if self._owed:
+                self._fork_those_owed()
 
     def _obey(self, request: control.ToZygote) -> None:
         if isinstance(request, control.Fork):
-            for _ in range(request.count):
-                self._fork()
+            self._owed += request.count
         elif request.pid in self._children:
             with suppress(ProcessLookupError):
                 os.killpg(request.pid, request.number)
 
+    def _fork_those_owed(self) -> None:
+        try:
+            while self._owed:
+                self._fork()
+                self._owed -= 1
+        except OSError as error:  # too many processes or descriptors, no memory, a full disk: all of that may pass
+            self._supervisor.send(control.encode(control.CannotFork(str(error))))
+
     def _fork(self) -> None:
-        ours, theirs = socket.socketpair()
-        log, output = os.pipe2(os.O_CLOEXEC)
-        ours.setblocking(False)
-        os.set_blocking(log, False)
         temporary = self._folders.take()
-        pid = forking.fork()
-        if pid == 0:
-            ours.close()
-            os.close(log)
-            self._begin_child(theirs, output, temporary)
-        theirs.close()
-        os.close(output)
-        self._children[pid] = temporary
-        descriptors = _TWO_INTEGERS.pack(ours.fileno(), log)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
-        self._supervisor.sendmsg([control.encode(control.Forked(pid))], rights)
-        ours.close()
-        os.close(log)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            log, output = os.pipe2(os.O_CLOEXEC)
+            try:
+                os.set_blocking(log, False)
+                pid = forking.fork()
+                if pid == 0:
+                    ours.close()
+                    os.close(log)
+                    self._begin_child(theirs, output, temporary)
+                self._children[pid] = temporary
+                descriptors = _TWO_INTEGERS.pack(ours.fileno(), log)
+                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
+                self._supervisor.sendmsg([control.encode(control.Forked(pid))], rights)
+            finally:
+                os.close(log)
+                os.close(output)
 
     def _begin_child(self, supervisor: socket.socket, output: int, temporary: str) -> NoReturn:
         """In the child: become a session of its own, leave everything of the zygote behind, serve."""
@@ -173,10 +188,17 @@ class TemporaryFolders:
     def take(self) -> str:
         """An empty folder."""
         if self._free:
-            return self._free.pop()
-        self._made += 1
-        folder = f"{self._prefix}{self._made}"
-        os.mkdir(folder, 0o700)
+            folder = self._free.pop()
+        else:
+            self._made += 1
+            folder = f"{self._prefix}{self._made}"
+        # Also one that was there: systems tidy up their temporary files.
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            os.makedirs(folder, mode=0o700)
         return folder
 
     def give_back(self, folder: str) -> int:
@@ -256,6 +278,7 @@ def main(argument: str) -> None:
     supervisor.send(control.encode(control.Loaded(unfit)))
     if not unfit:
         # What is frozen is never visited by the collector, whose marks would copy its pages in each child.
+        rehearse()
         gc.collect()
         gc.freeze()
         Parent(order, supervisor, code).run()

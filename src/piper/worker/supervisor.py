@@ -213,7 +213,6 @@ def end_worker(head: Head | None) -> None:
 
     if head is None:
         return
-    end_cgroup(head.cgroup)
     # What is being forked while we look is found the next time; what does not end is not waited for.
     for _ in range(100):
         if not processes.kill_marked(head.mark):

@@ -79,6 +79,8 @@ class Zygote:
         """Children asked for and not yet there."""
         self.asked_at = now
         """When the last came, or the first of these was asked for."""
+        self.struggles = False
+        """It has been refused a process, and goes on trying."""
         self.busy = 0
         self.needed = 0
         self._warm_busy = 0
@@ -364,22 +366,39 @@ class Nursery:
                 return
             message = control.decode_from_zygote(packet)
             if isinstance(message, control.Forked):
-                zygote.asked -= 1
-                zygote.asked_at = time.monotonic()
-                child = Child(message.pid, zygote, descriptors[0], descriptors[1], self._poller)
-                zygote.children[message.pid] = child
-                zygote.stock.append(child)
-                self._listener.child_waits(child)
+                self._forked(zygote, message.pid, descriptors)
             elif isinstance(message, control.Ended):
                 self._ended(zygote, message)
             elif isinstance(message, control.Loaded):
                 self._loaded(zygote, message)
+            elif isinstance(message, control.CannotFork):
+                if not zygote.struggles:
+                    print(f"no process can be made for {zygote.code.file}: {message.error}", file=sys.stderr)
+                zygote.struggles = True
+                zygote.asked_at = time.monotonic()
             else:
                 self._fail(zygote, message.error)
 
+    def _forked(self, zygote: Zygote, pid: int, descriptors: list[int]) -> None:
+        zygote.struggles = False
+        zygote.asked -= 1
+        zygote.asked_at = time.monotonic()
+        if len(descriptors) < 2:  # this process has as many as it may have
+            print(f"child {pid} is sent away: there are no descriptors left to speak with it", file=sys.stderr)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._send(zygote, control.Signal(pid, signal.SIGKILL))
+            return
+        child = Child(pid, zygote, descriptors[0], descriptors[1], self._poller)
+        zygote.children[pid] = child
+        zygote.stock.append(child)
+        self._listener.child_waits(child)
+
     def _ended(self, zygote: Zygote, message: control.Ended) -> None:
         zygote.ended = True
-        child = zygote.children.pop(message.pid)
+        child = zygote.children.pop(message.pid, None)
+        if child is None:
+            return
         if child.execution is not None:
             self._listener.child_ended(child, message.exit_code, message.signal)
             return

@@ -53,7 +53,7 @@ def test_workflows_are_listed(piper: Piper, rows: Rows, run: Run) -> None:
     shown = piper("workflows", "list")
     assert shown.code == 0
     header, other, sales = shown.out.splitlines()
-    assert header.split() == ["WORKFLOW", "IS", "SCHEDULE", "NEXT", "RUN", "LAST", "RUN", "ENDED", "OWNER", "TAGS"]
+    assert header.split() == ["WORKFLOW", "IS", "SCHEDULE", "NEXT", "RUN", "LAST", "RUN", "ENDED", "TAGS"]
     assert other.split() == ["other", "paused"]
     assert sales.split()[:2] == ["sales", "active"]
     assert "2026-11-01T00:00:00Z" in sales
@@ -188,7 +188,7 @@ def test_tasks_are_listed_and_shown_with_their_tries(piper: Piper, run: Run) -> 
     listed = piper("tasks", "list", "sales", "--state", "failed", "-o", "json").json
     assert [(row["task_id"], row["try_number"]) for row in listed] == [("load", 2)]
     shown = piper("tasks", "show", "sales", "load").out
-    assert "tries     2 of 1" in shown or "2 of" in shown
+    assert "tries     2 of 1" in shown
     assert "ValueError: still no" in shown
 
 
@@ -211,9 +211,9 @@ def test_logs_are_written_for_one_task_or_for_all(piper: Piper, parts: WebParts,
     assert one.out == "one\n\\x1b[31mred\\x1b[0m\n", "a log cannot drive the terminal"
     every = piper("tasks", "logs", "sales")
     assert every.out.splitlines() == [
-        "extract  │ one",
-        "extract  │ \\x1b[31mred\\x1b[0m",
-        "load     │ last words",
+        "extract │ one",
+        "extract │ \\x1b[31mred\\x1b[0m",
+        "load    │ last words",
     ]
     followed = piper("tasks", "logs", "sales", "-f")
     assert sorted(followed.out.splitlines()) == sorted(every.out.splitlines())
@@ -225,9 +225,7 @@ def test_logs_are_written_for_one_task_or_for_all(piper: Piper, parts: WebParts,
 def test_executions_are_listed_shown_and_compared(piper: Piper, run: Run) -> None:
     listed = piper("executions", "list", "--workflow", "sales", "-o", "json").json
     assert [row["id"] for row in listed] == [f"{run.id}-1-2", f"{run.id}-1-1"]
-    assert '{"lost":1,"rows":3}' in piper("executions", "show", f"{run.id}-1-2").out.replace(" ", "").replace(
-        '{"rows":3,"lost":1}', '{"lost":1,"rows":3}'
-    )
+    assert '{"rows":3,"lost":1}' in piper("executions", "show", f"{run.id}-1-2").out
     compared = piper("executions", "compare", *(row["id"] for row in listed)).out
     names = [line.split()[0] for line in compared.splitlines()[1:]]
     assert names == ["state", "error", "exit", "metrics.rows", "metrics.lost"]
@@ -273,7 +271,7 @@ def test_a_connection_is_set_with_its_password_from_standard_input(
 
 def test_pools_are_set_listed_and_deleted(piper: Piper) -> None:
     assert piper("pools", "set", "db", "1", "--description", "one writer").err == "set db: 1 slots\n"
-    assert piper("pools", "set", "any", "--", "-1").err == "set any: no limit slots\n" or True
+    assert piper("pools", "set", "any", "--", "-1").err == "set any: no limit\n"
     assert "one writer" in piper("pools", "list").out
     assert piper("pools", "delete", "db").code == 0
     assert piper("pools", "delete", "default_pool").code == 4
@@ -289,7 +287,7 @@ def test_broken_files_are_told_by_bundle_and_exit_code(piper: Piper, rows: Rows)
         team="red",
         hash="h",
         imports=[],
-        error="Traceback…\nSyntaxError: invalid syntax",
+        error="SyntaxError: invalid syntax\n\nTraceback …",
         error_line=7,
         failed_at=THEN,
     )
@@ -297,6 +295,7 @@ def test_broken_files_are_told_by_bundle_and_exit_code(piper: Piper, rows: Rows)
     assert errors.code == 1
     assert errors.out.splitlines()[1].startswith("a.py:7")
     assert "SyntaxError: invalid syntax" in errors.out
+    assert "Traceback" not in errors.out
     assert piper("bundles", "list", "-o", "json").json[0]["broken"] == 1
     assert piper("bundles", "refresh", "dags").code == 0
 

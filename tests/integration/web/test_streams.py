@@ -134,17 +134,17 @@ def test_a_run_is_followed_with_its_tasks_and_all_their_lines(
     with root.stream("GET", f"/api/v1/runs/{run.id}/events", params={"logs": True}, headers=STREAM) as reply:
         stream = events(reply)
         name, data, _ = next(stream)
+        assert (name, data["task_id"], data["try_number"], texts(data)) == ("log", "say", 1, ["one"])
+        name, data, _ = next(stream)
         assert name == "tasks"
         assert [(task["task_id"], task["state"]) for task in data["tasks"]] == [("say", "running")]
-        name, data, _ = next(stream)
-        assert (name, data["task_id"], data["try_number"], texts(data)) == ("log", "say", 1, ["one"])
         name, data, _ = next(stream)
         assert (name, data["state"]) == ("run", "running")
         log.write(b"two\n")
         rows.change_instance(number, state=TaskState.SUCCESS)
         rows.change_run(run, state=RunState.SUCCESS)
         rest = list(stream)
-    assert [name for name, _, _ in rest][-1] == "end"
+    assert [name for name, _, _ in rest] == ["log", "tasks", "run", "end"], "lines come before how their task ended"
     assert [data["tasks"][0]["state"] for name, data, _ in rest if name == "tasks"] == ["success"]
     assert [texts(data) for name, data, _ in rest if name == "log"] == [["two"]]
     assert [data["state"] for name, data, _ in rest if name == "run"] == ["success"]
@@ -195,6 +195,14 @@ def test_one_stream_more_than_there_may_be_is_refused(
         assert refused.status_code == 503
         assert "Retry-After" in refused.headers
     wait_until(lambda: server.app.state.streams.active == 0)
+
+
+def test_a_stream_with_nothing_to_tell_gives_a_sign_of_life(
+    root: httpx.Client, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("piper.web.streams._KEEPALIVE_SECONDS", 0.1)
+    with root.stream("GET", f"/api/v1/runs/{run.id}/events", headers=STREAM) as reply:
+        assert next(line for line in reply.iter_lines() if line.startswith(":")) == ": still here"
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

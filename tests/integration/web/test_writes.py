@@ -200,6 +200,32 @@ def test_a_changed_or_removed_row_is_found(
     assert (chain["intact"], chain["broken_at"]) == (False, broken_at)
 
 
+def forge(database: Database, seq: int, **values: Any) -> None:
+    """Change a row and give it the hash that then fits it."""
+    with database.write() as connection:
+        here = schema.audit.c.seq == seq
+        row = dict(connection.execute(schema.audit.select().where(here)).mappings().one()) | values
+        connection.execute(schema.audit.update().where(here).values(**values, hash=audit.hash_of(row)))
+
+
+def test_a_row_that_was_changed_and_hashed_anew_no_longer_fits_the_next(root: httpx.Client, database: Database) -> None:
+    for number in range(3):
+        root.put("/api/v1/pools/p", json={"slots": number})
+    forge(database, 2, principal="someone else")
+    [chain] = root.get("/api/v1/audit/chains").json()
+    assert chain["broken_at"] == 3
+
+
+def test_a_chain_whose_beginning_was_cut_off_is_found(root: httpx.Client, database: Database) -> None:
+    for number in range(3):
+        root.put("/api/v1/pools/p", json={"slots": number})
+    with database.write() as connection:
+        connection.execute(schema.audit.delete().where(schema.audit.c.seq < 3))
+    forge(database, 3, previous=audit.GENESIS)
+    [chain] = root.get("/api/v1/audit/chains").json()
+    assert chain["broken_at"] == 3
+
+
 def test_a_row_fits_whatever_the_database_makes_of_its_numbers(database: Database) -> None:
     detail = {"a": 1.0, "b": 1e3, "c": 0.1, "d": [1e22, {"e": -0.0}], "f": "é\n", "g": None, "h": 1e-7}
     with database.write() as connection:

@@ -38,6 +38,7 @@ def execution(
         worker=None,
         attempt_state=attempt,
         attempt_legs=legs,
+        predecessor_is_open=False,
     )
     return row._replace(**values)
 
@@ -51,6 +52,10 @@ NOT_HELD = [s for s in TaskState if s not in (TaskState.QUEUED, TaskState.RUNNIN
 
 def test_a_queued_execution_may_start() -> None:
     assert judge_start(QUEUED, ME, "mine") is Verdict.GRANT
+
+
+def test_it_waits_while_an_earlier_try_may_still_run() -> None:
+    assert judge_start(QUEUED._replace(predecessor_is_open=True), ME, "mine") is Verdict.WAIT
 
 
 def test_a_start_said_again_gets_its_answer_again() -> None:

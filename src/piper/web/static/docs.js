@@ -20,7 +20,7 @@ function resolve(schema) {
 
 function typeName(schema) {
   if (!schema) return "any";
-  if (schema.$ref) return schema.$ref.split("/").pop();
+  if (schema.$ref) return schema.$ref.split("/").pop().replace(/^Items_(.+)_$/, "page of $1");
   if (schema.anyOf) return schema.anyOf.map(typeName).join(" or ");
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (schema.const !== undefined) return JSON.stringify(schema.const);
@@ -42,16 +42,16 @@ function example(schema, depth = 0) {
   return { string: found.format === "date-time" ? new Date().toISOString() : "", integer: 0, number: 0, boolean: false, object: {} }[found.type] ?? null;
 }
 
-function paragraphs(text) {
-  return (text || "").split(/\n\s*\n/).filter(Boolean).map((part) => {
-    const paragraph = element("p");
-    part.split(/(`[^`]+`|\*\*[^*]+\*\*)/).forEach((piece) => {
-      if (piece.startsWith("`")) paragraph.append(element("code", {}, piece.slice(1, -1)));
-      else if (piece.startsWith("**")) paragraph.append(element("strong", {}, piece.slice(2, -2)));
-      else paragraph.append(piece);
-    });
-    return paragraph;
+function words(text) {
+  return (text || "").split(/(`[^`]+`|\*\*[^*]+\*\*)/).map((piece) => {
+    if (piece.startsWith("`")) return element("code", {}, piece.slice(1, -1));
+    if (piece.startsWith("**")) return element("strong", {}, piece.slice(2, -2));
+    return piece;
   });
+}
+
+function paragraphs(text) {
+  return (text || "").split(/\n\s*\n/).filter(Boolean).map((part) => element("p", {}, ...words(part)));
 }
 
 function fields(schema, seen = new Set()) {
@@ -63,7 +63,7 @@ function fields(schema, seen = new Set()) {
     element("tr", {},
       element("td", {}, element("code", { class: (shown.required || []).includes(name) ? "required" : "" }, name)),
       element("td", {}, typeName(property)),
-      element("td", {}, property.description || "")));
+      element("td", {}, ...words(property.description))));
   return element("table", {}, element("tbody", {}, ...rows));
 }
 
@@ -75,7 +75,7 @@ function parameterTable(parameters, inputs) {
     return element("tr", {},
       element("td", {}, element("code", { class: parameter.required ? "required" : "" }, parameter.name), " ", element("small", {}, parameter.in)),
       element("td", {}, typeName(parameter.schema)),
-      element("td", {}, parameter.description || ""),
+      element("td", {}, ...words(parameter.description)),
       element("td", {}, input));
   });
   return element("table", {}, element("tbody", {}, ...rows));
