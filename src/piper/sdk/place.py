@@ -16,7 +16,8 @@ from piper.sdk.scope import loading_file
 
 Place = tuple[CodeType, int]
 
-_PIPER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+PIPER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+"""Where Piper's own code is, which is of no interest to an author."""
 
 
 def place_of(frame: FrameType | None) -> Place | None:
@@ -32,17 +33,12 @@ def place_of(frame: FrameType | None) -> Place | None:
         file = code.co_filename
         if file == wanted:
             return code, frame.f_lasti
-        if nearest is None and not is_ours(file):
+        if nearest is None and not file.startswith(PIPER):
             nearest = code, frame.f_lasti
             if not wanted:
                 return nearest
         frame = frame.f_back
     return nearest
-
-
-def is_ours(file: str) -> bool:
-    """Whether a file of code is Piper's own, and so of no interest to an author."""
-    return file.startswith(_PIPER)
 
 
 def file_of(place: Place | None) -> str:

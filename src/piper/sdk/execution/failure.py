@@ -6,7 +6,7 @@ import traceback
 
 from piper.sdk.exceptions import AirflowException
 from piper.sdk.execution.masking import mask
-from piper.sdk.place import is_ours
+from piper.sdk.place import PIPER
 
 MOST_OWN_FRAMES = 3
 
@@ -21,7 +21,7 @@ def describe(error: BaseException) -> str:
     Piper's may be a fault of Piper's, and is shown with the innermost of these.
     """
     summary = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
-    if isinstance(error, AirflowException) or any(not is_ours(frame.filename) for frame in summary.stack):
+    if isinstance(error, AirflowException) or any(not frame.filename.startswith(PIPER) for frame in summary.stack):
         _trim(summary)
     else:
         summary.stack[:] = summary.stack[-MOST_OWN_FRAMES:]
@@ -46,6 +46,6 @@ def _trim(summary: traceback.TracebackException) -> None:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        each.stack[:] = [frame for frame in each.stack if not is_ours(frame.filename)]
+        each.stack[:] = [frame for frame in each.stack if not frame.filename.startswith(PIPER)]
         waiting += [next_ for next_ in (each.__cause__, each.__context__) if next_ is not None]
         waiting += each.exceptions or []
