@@ -17,7 +17,7 @@ from piper.model.wire import GetVariable, Problem, Start
 from tests.integration.worker.harness import Worker, kill, lives, pid_in, wait_until, worker
 
 HEAD = """
-import ctypes, os, signal, subprocess, sys, threading, time
+import ctypes, logging, os, signal, subprocess, sys, threading, time
 from pathlib import Path
 from piper.sdk import DAG, task, Variable
 HERE = Path({folder!r})
@@ -420,6 +420,8 @@ with DAG("flow"):
         sys.path.append("/nowhere")
         os.umask(0)
         sys.stdout = None
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        logging.basicConfig(force=True, level=logging.CRITICAL)
         note("left", subprocess.Popen(["sleep", "600"]).pid)
         Path(os.environ["TMPDIR"], "file").write_text("x")
         signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -428,6 +430,7 @@ with DAG("flow"):
         mask = os.umask(0o077)
         print(os.environ.get("SPOILED"), "PATH" in os.environ, os.getcwd() == "/", "/nowhere" in sys.path)
         print(oct(mask), os.listdir(os.environ["TMPDIR"]), os.getpid())
+        print(callable(signal.getsignal(signal.SIGTERM)), logging.getLogger().level)
         time.sleep(0.3)
     @task
     def crashes():
@@ -461,7 +464,7 @@ def test_a_warm_task_finds_its_process_in_order_whatever_the_last_did(tmp_path: 
         report = one.report_of(identity)
         assert isinstance(report.event, Succeeded)
         assert report.pid == spoiled.pid
-        assert one.log_of(identity)[:2] == ["None True False False", f"0o77 [] {spoiled.pid}"]
+        assert one.log_of(identity)[:3] == ["None True False False", f"0o77 [] {spoiled.pid}", "True 20"]
         assert not lives(pid_in(tmp_path / "left"))
 
 
@@ -618,6 +621,17 @@ def test_when_a_zygote_is_killed_its_tasks_are_lost_and_the_next_has_another(tmp
         assert event == Lost(identity, "the parent of its process was killed by signal 9 (SIGKILL)")
         assert not lives(pid)
         assert isinstance(one.run("leaves_a_child").event, Succeeded)
+
+
+def test_a_zygote_inherits_nothing_of_other_tasks(tmp_path: Path) -> None:
+    with worker(tmp_path, source(tmp_path, ENDS)) as one:
+        one.dispatch("waits")
+        one.until(lambda: (tmp_path / "pid").exists())
+        (tmp_path / "snapshots" / "s" / "other.py").write_text(source(tmp_path, ENDS))
+        one.dispatch("waits", file="other.py")
+        one.until(lambda: len(one.zygotes) == 2 and len(one.granted) == 2)
+        descriptors = [len(os.listdir(f"/proc/{pid}/fd")) for pid in one.zygotes]
+        assert max(descriptors) <= 8
 
 
 def test_a_zygote_that_was_stopped_is_found_when_its_child_must_be_killed(tmp_path: Path) -> None:

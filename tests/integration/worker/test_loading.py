@@ -98,6 +98,24 @@ def test_a_file_that_does_not_load_fails_each_task_with_the_reason(
             assert error in event.error
 
 
+def test_a_file_that_writes_into_its_zygotes_connection_fails_alone(tmp_path: Path) -> None:
+    text = """
+import os
+for name in os.listdir("/proc/self/fd"):
+    try:
+        if os.readlink("/proc/self/fd/" + name).startswith("socket:"):
+            os.write(int(name), b"\\xc1 nonsense")
+    except OSError:
+        pass
+"""
+    with worker(tmp_path, text) as one:
+        event = one.run("tells").event
+        assert isinstance(event, Failed)
+        assert "dags.py" in event.error
+        (tmp_path / "snapshots" / "s" / "dags.py").write_text(FINE)
+        assert isinstance(one.run("tells").event, Succeeded)
+
+
 def test_what_a_broken_file_printed_is_in_the_log_of_its_task(tmp_path: Path) -> None:
     with worker(tmp_path, "print('before it broke')\nraise ValueError('wrong here')\n") as one:
         identity = one.dispatch("tells")
