@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -65,9 +66,16 @@ def source(tmp_path: Path, text: str) -> str:
     return HEAD.format(folder=str(tmp_path)) + text
 
 
-def test_a_task_that_succeeds_is_reported_with_its_result_and_its_process(tmp_path: Path) -> None:
-    with worker(tmp_path, source(tmp_path, ENDS)) as one:
-        report = one.run("succeeds")
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """One worker for tests that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("shared")
+    with worker(folder, source(folder, ENDS)) as one:
+        yield one
+
+
+def test_a_task_that_succeeds_is_reported_with_its_result_and_its_process(shared: Worker) -> None:
+    report = shared.run("succeeds")
     assert isinstance(report.event, Succeeded)
     assert report.exit_code == 0
     assert report.signal is None
@@ -78,13 +86,12 @@ def test_a_task_that_succeeds_is_reported_with_its_result_and_its_process(tmp_pa
     assert report.started_at <= report.ended_at
 
 
-def test_what_user_code_raises_is_its_error(tmp_path: Path) -> None:
-    with worker(tmp_path, source(tmp_path, ENDS)) as one:
-        identity = one.dispatch("fails")
-        event = one.report_of(identity).event
-        assert isinstance(event, Failed)
-        assert "no such thing" in event.error
-        assert any("ValueError" in line for line in one.log_of(identity))
+def test_what_user_code_raises_is_its_error(shared: Worker) -> None:
+    identity = shared.dispatch("fails")
+    event = shared.report_of(identity).event
+    assert isinstance(event, Failed)
+    assert "no such thing" in event.error
+    assert any("ValueError" in line for line in shared.log_of(identity))
 
 
 @pytest.mark.parametrize(
@@ -97,18 +104,16 @@ def test_what_user_code_raises_is_its_error(tmp_path: Path) -> None:
         ("execs", "ended without result (exit code 0)"),
     ],
 )
-def test_a_process_that_ends_without_a_report_has_failed(tmp_path: Path, task: str, error: str) -> None:
-    with worker(tmp_path, source(tmp_path, ENDS)) as one:
-        identity = one.dispatch(task)
-        report = one.report_of(identity)
-        assert report.event == Failed(identity, error)
-        assert report.error == error
-        assert one.log_of(identity)[-1] == error
+def test_a_process_that_ends_without_a_report_has_failed(shared: Worker, task: str, error: str) -> None:
+    identity = shared.dispatch(task)
+    report = shared.report_of(identity)
+    assert report.event == Failed(identity, error)
+    assert report.error == error
+    assert shared.log_of(identity)[-1] == error
 
 
-def test_sys_exit_is_a_failure(tmp_path: Path) -> None:
-    with worker(tmp_path, source(tmp_path, ENDS)) as one:
-        assert isinstance(one.run("leaves").event, Failed)
+def test_sys_exit_is_a_failure(shared: Worker) -> None:
+    assert isinstance(shared.run("leaves").event, Failed)
 
 
 def test_a_killed_task_is_detected_within_a_second(tmp_path: Path) -> None:
