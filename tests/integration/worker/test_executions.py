@@ -23,8 +23,9 @@ from pathlib import Path
 from piper.sdk import DAG, task, Variable
 HERE = Path({folder!r})
 def note(name, text=None):
-    (HERE / (name + ".part")).write_text(f"{{os.getpid() if text is None else text}}\\n")
-    os.rename(HERE / (name + ".part"), HERE / name)
+    part = HERE / f"{{name}}.{{os.getpid()}}"
+    part.write_text(f"{{os.getpid() if text is None else text}}\\n")
+    part.rename(HERE / name)
 """
 
 ENDS = """
