@@ -22,6 +22,7 @@ MEETS_USER_CODE = (
     "piper.serializer.child",
     "piper.worker.channel",
     "piper.worker.loading",
+    "piper.worker.parent",
     "piper.worker.zygote",
     "piper.worker.child",
     "piper.triggerer.child",
