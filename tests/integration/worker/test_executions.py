@@ -664,6 +664,17 @@ def test_what_is_beyond_the_slots_waits_unstarted(tmp_path: Path) -> None:
         assert one.granted[3] == waiting[4]
 
 
+def test_of_too_many_zygotes_the_idle_ones_go_first(tmp_path: Path) -> None:
+    with worker(tmp_path, source(tmp_path, ENDS), zygotes=1) as one:
+        one.write("other.py", source(tmp_path, ENDS))
+        one.run("succeeds")
+        (first,) = one.zygotes
+        one.dispatch("waits", file="other.py")
+        one.until(lambda: (tmp_path / "pid").exists())
+        one.until(lambda: not lives(first), 5)
+        assert len(one.zygotes) == 1
+
+
 def test_an_idle_zygote_is_dropped_and_a_busy_one_is_not(tmp_path: Path) -> None:
     with worker(tmp_path, source(tmp_path, ENDS), idle_zygote=0.5) as one:
         identity = one.dispatch("waits")
