@@ -168,4 +168,3 @@ class Lane:
             self._selector.unregister(fd)
             del self._connections[fd]
             ended.set()
-

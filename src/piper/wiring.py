@@ -344,5 +344,3 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
 def _visible_environment() -> dict[str, str]:
     """What a file that a person runs by hand may see of that person's environment."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PIPER_")}
-
-
