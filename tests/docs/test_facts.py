@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from itertools import islice, takewhile
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -102,6 +103,31 @@ def test_contributing_tells_every_verb_but_help_itself() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)) - {"help"}
     told = set(re.findall(r"^\| `make ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
     assert targets - told == set()
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_name_of_the_code_that_a_document_uses_exists(path: Path) -> None:
+    settings = {setting.name for setting in describe_settings()}
+    packages = {found.stem for found in (ROOT / "src" / "piper").iterdir()}
+    named = set(re.findall(r"`(?:piper\.)?([a-z_]+(?:\.\w+)+)", path.read_text())) - settings
+    ours = {name for name in named if name.partition(".")[0] in packages and not name.endswith(".py")}
+    assert {name for name in ours if not exists(f"piper.{name}")} == set()
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name is a module, or leads from one to something in it."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: object = import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
 
 
 def test_the_architecture_page_places_every_layer() -> None:
