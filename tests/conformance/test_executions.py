@@ -387,5 +387,3 @@ def test_a_worker_that_is_gone_holds_up_no_new_try_of_what_it_had_left_behind(wo
     with world.database.write() as connection:
         assert lose_worker(connection, world.attempts(old.instance)[0].worker, "gone", NOW) == []
     assert world.start(Identity(old.instance, 2, 0))
-
-
