@@ -22,7 +22,6 @@ from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
@@ -50,7 +49,6 @@ class ExecutorBackend(StrEnum):
 class Core(Struct, frozen=True, kw_only=True):
     """What every part needs to know."""
 
-    default_timezone: Annotated[str, about("IANA time zone of schedules that name none.")] = "UTC"
     paused_at_creation: Annotated[
         bool, about("Whether a workflow seen for the first time is paused, if its author does not say.")
     ] = False
@@ -92,25 +90,11 @@ class Web(Struct, frozen=True, kw_only=True):
     )
 
 
-class Scheduler(Struct, frozen=True, kw_only=True):
-    """The scheduler."""
-
-    batch_time: Annotated[timedelta, about("How long it collects decisions into one commit.")] = timedelta(
-        milliseconds=100
-    )
-    max_losses: Annotated[
-        int, about("Tries of a task that the infrastructure may lose before the task fails.", ge=0)
-    ] = 3
-
-
 class Executor(Struct, frozen=True, kw_only=True):
     """The executor."""
 
     backend: Annotated[ExecutorBackend, about("The engine that runs tasks: local.")] = ExecutorBackend.LOCAL
     parallelism: Annotated[int, about("Tasks in execution at a time, over all pools.", ge=1)] = 32
-    queued_timeout: Annotated[
-        timedelta, about("After how long a task that was sent and never started is sent again.")
-    ] = timedelta(seconds=30)
 
 
 class Worker(Struct, frozen=True, kw_only=True):
@@ -120,23 +104,13 @@ class Worker(Struct, frozen=True, kw_only=True):
         int | None,
         about("Resident memory of one task's processes; none: three quarters of all.", ge=1 << 20, kind="size"),
     ] = 2 << 30
-    stock: Annotated[int, about("Forked children that wait, so that a fork delays no task.", ge=0)] = 4
     zygote_idle: Annotated[timedelta, about("After how long without a task a file's process is ended.")] = timedelta(
         minutes=10
     )
     kill_grace: Annotated[timedelta, about("Between SIGTERM and SIGKILL.")] = timedelta(seconds=5)
-    heartbeat: Annotated[timedelta, about("How often a worker says that it lives.")] = timedelta(seconds=2)
-    ttl: Annotated[timedelta, about("Silence after which a worker's tasks are lost.")] = timedelta(seconds=10)
     log_limit: Annotated[int, about("Longest log of one try; head and tail are kept.", ge=4096, kind="size")] = (
         100 << 20
     )
-    log_chunk: Annotated[int, about("Bytes of log after which they are stored at once.", ge=1024, kind="size")] = (
-        64 << 10
-    )
-    log_delay: Annotated[timedelta, about("Age of a log line at which it is stored at the latest.")] = timedelta(
-        milliseconds=500
-    )
-    xcom_limit: Annotated[int, about("Longest XCom value.", ge=1024, kind="size")] = 64 << 20
 
 
 class Serializer(Struct, frozen=True, kw_only=True):
@@ -155,7 +129,9 @@ class Serializer(Struct, frozen=True, kw_only=True):
     memory_limit: Annotated[int, about("Resident memory that loading one file may take.", ge=1 << 20, kind="size")] = (
         1 << 30
     )
-    output_limit: Annotated[int, about("How much a file may print while it is loaded.", ge=1024, kind="size")] = 1 << 20
+    output_limit: Annotated[int, about("How much a file may print while it is loaded.", ge=1024, kind="size")] = (
+        16 << 20
+    )
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -165,7 +141,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     core: Core = Core()
     database: Database = Database()
     web: Web = Web()
-    scheduler: Scheduler = Scheduler()
     executor: Executor = Executor()
     worker: Worker = Worker()
     serializer: Serializer = Serializer()
@@ -195,7 +170,6 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "core": Core,
     "database": Database,
     "web": Web,
-    "scheduler": Scheduler,
     "executor": Executor,
     "worker": Worker,
     "serializer": Serializer,
@@ -404,10 +378,6 @@ def _check(settings: Settings, given: Mapping[str, tuple[Any, str]]) -> None:
     def refuse(name: str, why: str) -> None:
         raise InvalidSetting(f"{name} (from {given[name][1]}): {why}")
 
-    try:
-        ZoneInfo(settings.core.default_timezone)
-    except (KeyError, ValueError, OSError):
-        refuse("core.default_timezone", f"{settings.core.default_timezone!r} is not an IANA time zone")
     if settings.core.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         refuse("core.log_level", f"{settings.core.log_level!r} is none of DEBUG, INFO, WARNING, ERROR")
     if settings.database.synchronous not in ("FULL", "NORMAL", "OFF", "EXTRA"):

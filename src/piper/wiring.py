@@ -43,10 +43,12 @@ from piper.service import SystemClock, Wakeups
 from piper.settings import Settings
 from piper.store.database import Database
 from piper.store.migrations import migrate
+from piper.store.sealed import check_keys
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
 from piper.web.app import create_app
 from piper.web.parts import WebParts
+from piper.web.retention import Retention
 from piper.web.server import WebServer
 from piper.web.tokens import authenticator, ensure_token
 from piper.worker.launch import launch
@@ -77,9 +79,12 @@ class System:
     Arguments:
         bundles: where workflow files come from.
         take_over: start although another process, which stands still, holds this PIPER_HOME.
+        by_time: follow schedules; otherwise workflows run only when they are triggered.
     """
 
-    def __init__(self, settings: Settings, bundles: Sequence[Bundle], *, take_over: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, bundles: Sequence[Bundle], *, take_over: bool = False, by_time: bool = True
+    ) -> None:
         self.settings = settings
         home = settings.home
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,7 +92,7 @@ class System:
         self._clock = SystemClock()
         self._wakeups = Wakeups()
         self.token = ensure_token(settings.token_file)
-        keys = Keys.load(home / "secret.key")
+        self._keys = keys = Keys.load(home / "secret.key")
         self._database = Database(
             settings.database_url,
             synchronous=settings.database.synchronous,
@@ -96,9 +101,7 @@ class System:
         self._ownerships = self._make_ownerships()
         artifacts = ArtifactStore(home / "artifacts")
         snapshots = SnapshotStore(home)
-        task_api = TaskApi(
-            self._database, self._clock, keys, artifacts, self._wakeups, max_value=settings.worker.xcom_limit
-        )
+        task_api = TaskApi(self._database, self._clock, keys, artifacts, self._wakeups)
         self._lane = Lane("engine")
         self._backend = LocalBackend(
             self._database,
@@ -114,7 +117,12 @@ class System:
             self._database, self._clock, Tokens(keys), self._backend, self._ownerships["executor"], self._wakeups
         )
         self.scheduler = SchedulerService(
-            self._database, self._ownerships["scheduler"], self._clock, self._wakeups, self._cancel
+            self._database,
+            self._ownerships["scheduler"],
+            self._clock,
+            self._wakeups,
+            self._cancel,
+            by_time=by_time,
         )
         self._lane.host(self.scheduler, self.executor)
         self.serializer = SerializerService(
@@ -145,6 +153,7 @@ class System:
             ),
             settings,
         )
+        self._retention = Retention(self._database, self._clock, settings.web.idempotency_retention)
         self._started: list[Part] = []
 
     @property
@@ -162,7 +171,7 @@ class System:
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
             self._join()
-            for part in (self._lane, self._backend, self.serializer, self.web):
+            for part in (self._lane, self._backend, self.serializer, self._retention, self.web):
                 part.start()
                 self._started.append(part)
         except BaseException:
@@ -205,18 +214,16 @@ class System:
         }
 
     def _join(self) -> None:
+        """Have a database that is up to date and ours, and own of it what there is to own."""
         for ownership in dict.fromkeys(self._ownerships.values()):
-            if self._database.sqlite:
-                self._join_alone(ownership)
-            else:
-                migrate(self._database)
+            # Tables first, since ownership is rows; and no process changes tables while another holds the lock.
+            migrate(self._database)
+            if self._take_over and isinstance(ownership, SoleOwner):
+                ownership.take_over()
             ownership.start()
             self._started.append(ownership)
-
-    def _join_alone(self, ownership: Ownership) -> None:
-        migrate(self._database)
-        if self._take_over and isinstance(ownership, SoleOwner):
-            ownership.take_over()
+        with self._database.read() as connection:
+            check_keys(connection, self._keys)
 
     def _cancel(self, identities: Collection[Identity]) -> None:
         self.executor.cancel(list(identities), "no longer wanted")
@@ -233,7 +240,7 @@ class Instance:
             only=(file.name,),
             environment=_visible_environment(),
         )
-        self._system = System(settings, [bundle])
+        self._system = System(settings, [bundle], by_time=False)
 
     @property
     def address(self) -> str:

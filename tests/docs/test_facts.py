@@ -62,7 +62,7 @@ def test_every_metric_is_told() -> None:
     assert told == set(re.findall(r"^    (piper_\w+)", telemetry.__doc__ or "", re.MULTILINE))
 
 
-def test_settings_that_act_on_nothing_are_told_and_no_others() -> None:
+def test_every_setting_acts_on_something() -> None:
     code = "\n".join(
         path.read_text() for path in modules_of("piper") if path.name != "settings.py" or path.parent.name == "worker"
     )
@@ -73,9 +73,7 @@ def test_settings_that_act_on_nothing_are_told_and_no_others() -> None:
         key = properties.get(setting.name, key)
         if not re.search(rf"\b(settings\.{section}|settings|told|{section})\.{key}\b(?! import)", code):
             idle.add(setting.name)
-    paragraph = (DOCS / "operations.md").read_text().partition("acting on nothing yet")[2].partition(" can")[0]
-    told = set(re.findall(r"`(\w+\.\w+)`", paragraph)) - {"worker.xcom_limit"}
-    assert told - {"executor.backend"} == idle - {"executor.backend"}
+    assert idle <= {"executor.backend"}, "there is one engine yet"
 
 
 def test_settings_that_are_shown_are_settings(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from piper.settings import ExecutorBackend
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of workflow files; else PIPER_HOME/dags.",
 )
+@click.option("--take-over", is_flag=True, help="Though another process holds PIPER_HOME, which stands still for good.")
 @click.option("--executor", type=click.Choice([str(each) for each in ExecutorBackend]), help="Which engine runs tasks.")
-def command(port: int | None, host: str | None, dags: Path | None, executor: str | None) -> None:
+def command(port: int | None, host: str | None, dags: Path | None, take_over: bool, executor: str | None) -> None:
     """Serve everything on this machine: web, scheduler, executor, serializer and workers.
 
     State lies in PIPER_HOME (default ~/.piper). Stops at Ctrl-C.
@@ -40,4 +41,4 @@ def command(port: int | None, host: str | None, dags: Path | None, executor: str
     )
     from piper import wiring  # lazy: it imports every part of the system
 
-    wiring.run_standalone(settings)
+    wiring.run_standalone(settings, take_over=take_over)

@@ -30,6 +30,9 @@ from piper.model.states import RunState, RunType, TaskState
 MAX_FRAME = 32 << 20
 """Bytes; a longer frame is refused and its sender closed."""
 
+MAX_XCOM = 16 << 20
+"""Bytes of JSON of one XCom value: it passes through the memory of every process on its way, in one frame."""
+
 INLINE_XCOM = 64 << 10
 """Bytes of JSON up to which an XCom value lives in its row; longer ones in the artifact store."""
 

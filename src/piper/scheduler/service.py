@@ -57,6 +57,7 @@ class SchedulerService(Service):
 
     Arguments:
         cancel: tells the executor to end executions that are no longer wanted.
+        by_time: make runs by schedule; otherwise only those that somebody asks for.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class SchedulerService(Service):
         clock: Clock,
         wakeups: Wakeups,
         cancel: Callable[[Collection[Identity]], None],
+        *,
+        by_time: bool = True,
     ) -> None:
         super().__init__("scheduler", wakeups.listen("scheduler"))
         self._database = database
@@ -73,6 +76,7 @@ class SchedulerService(Service):
         self._clock = clock
         self._wakeups = wakeups
         self._cancel = cancel
+        self._by_time = by_time
         self.book = RunBook(database)
         self._schedules = Schedules(database, self.book)
         self._epochs: Mapping[int, int] = {}
@@ -206,6 +210,8 @@ class SchedulerService(Service):
 
     def _follow_schedules(self, fence: Fence, now: datetime) -> bool:
         """Make the runs that are due; looks at the database when something may be due, or once a poll."""
+        if not self._by_time:
+            return False
         moment = self._schedules.next_moment
         looked_at = self._schedules_looked_at
         monotonic = self._clock.monotonic()

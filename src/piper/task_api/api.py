@@ -26,7 +26,7 @@ from piper.task_api.questions import Asker, Questions
 from piper.task_api.runs import RunCache
 from piper.task_api.specs import SpecCache
 from piper.task_api.tokens import Tokens
-from piper.task_api.values import MAX_VALUE, XComValues
+from piper.task_api.values import XComValues
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class TaskApi:
         artifacts: ArtifactStore,
         wakeups: Wakeups,
         *,
-        max_value: int = MAX_VALUE,
+        max_value: int = wire.MAX_XCOM,
     ) -> None:
         self._database = database
         self._clock = clock

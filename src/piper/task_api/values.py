@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from piper.artifacts import ArtifactStore
 from piper.model.errors import Invalid, NotFound
-from piper.model.wire import INLINE_XCOM, XComFound, XComPush
+from piper.model.wire import INLINE_XCOM, MAX_XCOM, XComFound, XComPush
 from piper.store.xcoms import StoredXCom
 from piper.task_api.elements import (
     WIDTH,
@@ -25,9 +25,6 @@ from piper.task_api.elements import (
     extent,
     index_of,
 )
-
-MAX_VALUE = 1 << 30
-"""Bytes of JSON that a value may have, unless a setting says otherwise."""
 
 _SHAPE_BYTES = {Shape.ARRAY: b"array   ", Shape.OBJECT: b"object  "}
 _SHAPES = {code: shape for shape, code in _SHAPE_BYTES.items()}
@@ -45,7 +42,7 @@ class XComValues:
         limit: bytes of JSON that a value may have.
     """
 
-    def __init__(self, artifacts: ArtifactStore, limit: int = MAX_VALUE) -> None:
+    def __init__(self, artifacts: ArtifactStore, limit: int = MAX_XCOM) -> None:
         self._artifacts = artifacts
         self._limit = limit
         self._indexes = _IndexCache()

@@ -9,7 +9,6 @@ that came with the task, and from the Task API.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -30,13 +29,10 @@ from piper.sdk.execution.current import Execution
 if TYPE_CHECKING:
     from piper.sdk.xcom_arg import PlainXComArg
 
-LARGEST_XCOM = 16 << 20
-"""Bytes of JSON; more is an error, since a value passes through the memory of every process on its way."""
-
 LARGEST_WAIT = 1 << 20
 """Bytes of all the values that wait for the report together."""
 
-MAX_MAP_LENGTH = int(os.environ.get("PIPER_TASKS__MAX_MAP_LENGTH", "100000"))
+MAX_MAP_LENGTH = 100_000
 """Most elements of a result that other tasks are mapped over. (Airflow's default is 1024.)"""
 
 PAGE = 200
@@ -59,9 +55,9 @@ def push(execution: Execution, key: str, value: Any) -> None:
     if not isinstance(key, str):
         raise TypeError(f"the key of an XCom is a string, not {key!r}")
     text = serde.encode(value)
-    if len(text) > LARGEST_XCOM:
+    if len(text) > wire.MAX_XCOM:
         raise ValueError(
-            f"the XCom {key!r} has {len(text) / (1 << 20):,.0f} MiB as JSON, and may have {LARGEST_XCOM >> 20}: "
+            f"the XCom {key!r} has {len(text) / (1 << 20):,.0f} MiB as JSON, and may have {wire.MAX_XCOM >> 20}: "
             f"write the data to a file or a table, and pass on its name"
         )
     waiting = execution.pushed

@@ -117,9 +117,11 @@ class Host:
     # --- the supervisor -----------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        packet, descriptors, _, _ = socket.recv_fds(self._control, MAX_PACKET, 1)
+        # Close-on-exec, or what one file starts would hold the channel of another (`socket.recv_fds` drops flags).
+        packet, rights, _, _ = self._control.recvmsg(MAX_PACKET, socket.CMSG_LEN(4), socket.MSG_CMSG_CLOEXEC)
         if not packet:
             self._leave()
+        descriptors = [int.from_bytes(data, sys.byteorder) for _, _, data in rights]
         message = decode_to_host(packet)
         if isinstance(message, Setup):
             self._limits, self._hidden, self._homes = message.limits, message.hidden, message.homes
