@@ -184,6 +184,15 @@ def duration_column(title: str = "duration") -> Column:
     return Column(title, lambda row: shown_duration(row.get("started_at"), row.get("ended_at")), right=True)
 
 
+def in_task_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Task instances as a person reads them: in the order of the tasks, the instances of a mapped one together."""
+    listed = list(rows)
+    places: dict[str, int] = {}
+    for row in listed:
+        places.setdefault(row["task_id"], len(places))
+    return sorted(listed, key=lambda row: (places[row["task_id"]], row["map_index"]))
+
+
 def task_name(task_id: str, map_index: int) -> str:
     """A task instance in one word: `copy`, `copy[3]`."""
     return task_id if map_index < 0 else f"{task_id}[{map_index}]"

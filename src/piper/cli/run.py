@@ -26,6 +26,7 @@ from piper.cli.output import (
     Format,
     column,
     duration_column,
+    in_task_order,
     note,
     output_option,
     show_list,
@@ -213,7 +214,7 @@ def _run(
         if timer is not None:
             timer.cancel()
     found = client.get_object(address_of("runs", run["id"]))
-    tasks = client.items(address_of("runs", run["id"], "tasks"), None).rows
+    tasks = in_task_order(client.items(address_of("runs", run["id"], "tasks"), None).rows)
     return {"run": found, "state": found["state"], "tasks": tasks, "timed_out": timed_out.is_set()}
 
 

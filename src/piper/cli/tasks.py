@@ -17,6 +17,7 @@ from piper.cli.output import (
     Format,
     column,
     duration_column,
+    in_task_order,
     output_option,
     show_list,
     show_object,
@@ -76,6 +77,7 @@ def list_tasks(context: click.Context, run: str, states: tuple[str, ...], limit:
     """
     client = called(context)
     found = client.items(address_of("runs", find_run(client, run)["id"], "tasks"), limit, state=states)
+    found.rows[:] = in_task_order(found.rows)
     shown = [each for each in _COLUMNS if each.title != "label" or any(row["label"] for row in found.rows)]
     show_list(found, shown, output, "it has no tasks yet: they are made when it starts")
 
