@@ -164,6 +164,17 @@ class PauseChanged(Struct, frozen=True, tag="pause_changed"):
     paused: bool
 
 
-WorkflowEvent = SpecPublished | PauseChanged
+class AssetChanged(Struct, frozen=True, tag="asset_changed"):
+    """An event of an asset that the workflow is scheduled by; said once to each such workflow."""
+
+    workflow_id: str
+    event: int
+    """Number of the asset's event."""
+    asset: int
+    """Number of the asset."""
+    at: datetime
+
+
+WorkflowEvent = SpecPublished | PauseChanged | AssetChanged
 
 Event = TaskEvent | RunCommand | WorkflowEvent
