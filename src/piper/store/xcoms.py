@@ -118,26 +118,25 @@ def find_xcoms(connection: Connection, keys: Sequence[XComKey]) -> dict[XComKey,
 
 
 _OF_TASK = (xcom.c.run == bindparam("run"), xcom.c.task_id == bindparam("task_id"), xcom.c.key == bindparam("key"))
-_MAPPED = xcom.c.map_index >= 0
-_COUNT = select(func.count()).select_from(xcom).where(*_OF_TASK, _MAPPED)
+_COUNT = select(func.count()).select_from(xcom).where(*_OF_TASK)
 _SPAN = (
     select(xcom.c.map_index, *_STORED)
-    .where(*_OF_TASK, _MAPPED)
+    .where(*_OF_TASK)
     .order_by(xcom.c.map_index)
     .offset(bindparam("start"))
     .limit(bindparam("limit"))
 )
 
 
-def count_mapped(connection: Connection, run_number: int, task_id: str, key: str) -> int:
-    """How many instances of a mapped task have pushed this key."""
+def count_values(connection: Connection, run_number: int, task_id: str, key: str) -> int:
+    """How many instances of a task have pushed this key."""
     return connection.execute(_COUNT, {"run": run_number, "task_id": task_id, "key": key}).scalar_one()
 
 
-def mapped_span(
+def span_of_values(
     connection: Connection, run_number: int, task_id: str, key: str, start: int, limit: int
 ) -> list[tuple[int, StoredXCom]]:
-    """The values that a mapped task's instances have pushed, by map index, from position `start` on."""
+    """The values that a task's instances have pushed, by map index, from position `start` on."""
     bounds: dict[str, Any] = {"run": run_number, "task_id": task_id, "key": key, "start": start, "limit": limit}
     return [(row[0], StoredXCom._make(row[1:])) for row in connection.execute(_SPAN, bounds)]
 

@@ -19,7 +19,7 @@ from piper.store.connections import read_connection
 from piper.store.executions import Execution, RunFacts
 from piper.store.variables import read_variable
 from piper.store.visible import RunFilter
-from piper.store.xcoms import XComKey, count_mapped, find_xcoms, latest_run_with, mapped_span
+from piper.store.xcoms import XComKey, count_values, find_xcoms, latest_run_with, span_of_values
 from piper.task_api.specs import KnownSpec, SpecCache
 from piper.task_api.values import TooLarge, XComValues
 
@@ -94,14 +94,14 @@ class Questions:
 
     def _xcoms(self, connection: Connection, asker: Asker, question: wire.GetXComs) -> wire.XComsFound:
         run = _run_number(connection, asker, question)
-        total = count_mapped(connection, run, question.task_id, question.key)
+        total = count_values(connection, run, question.task_id, question.key)
         start = max(0, question.start)
         stop = total if question.stop is None else min(question.stop, total)
         limit = min(stop - start, PAGE_VALUES)
         values: list[tuple[int, bytes]] = []
         room = PAGE_BYTES
         if limit > 0:
-            for map_index, stored in mapped_span(connection, run, question.task_id, question.key, start, limit):
+            for map_index, stored in span_of_values(connection, run, question.task_id, question.key, start, limit):
                 room -= self._values.size(stored)
                 if values and room < 0:
                     break
