@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.site import WORKFLOWS, Site
+from tests.acceptance.site import WORKFLOWS, Site, marked, marks
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,11 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     site = Site(tmp_path_factory.mktemp("site"), dags=None if folder is None else WORKFLOWS / folder)
     site.start()
     yield site
+    started = marks(site.pid)
     assert site.stop() == 0, site.log.read_text()
+    assert marked(started) == [], "a process was left (C13)"
+    trouble = [line for line in site.log.read_text().splitlines() if " ERROR " in line or "Traceback" in line]
+    assert trouble == []
 
 
 @pytest.fixture

@@ -290,17 +290,42 @@ def processes() -> Iterable[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdecimal())
 
 
-def marked(text: str) -> list[int]:
-    """The processes, zombies aside, in whose environment or command line this stands."""
-    found = []
-    for pid in processes():
-        with contextlib.suppress(OSError):
-            about = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
-            if text.encode() in about and pid != os.getpid():
-                found.append(pid)
-    return found
+def alive(pid: int) -> bool:
+    """Whether a process runs: neither gone nor a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """That a process was started with."""
+    try:
+        data = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return {}
+    return dict(entry.split("=", 1) for entry in data.decode(errors="replace").split("\0") if "=" in entry)
 
 
 def children_of(pid: int) -> list[int]:
     """The processes that a process has started and that run."""
-    return [each for each in processes() if parent_of(each) == pid]
+    return [each for each in processes() if parent_of(each) == pid and alive(each)]
+
+
+MARK = "PIPER_WORKER_MARK"
+"""The variable by which a worker knows what it has started, and what that has started."""
+
+
+def marks(pid: int) -> set[str]:
+    """Those of the workers below a process."""
+    found: set[str] = set()
+    for child in children_of(pid):
+        found |= marks(child)
+        if MARK in (environment := environment_of(child)):
+            found.add(environment[MARK])
+    return found
+
+
+def marked(marks: set[str]) -> list[int]:
+    """The processes that workers of these marks, or what they have started, have left."""
+    return [pid for pid in processes() if alive(pid) and environment_of(pid).get(MARK) in marks]
