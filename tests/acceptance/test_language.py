@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,10 @@ def test_templates_know_the_dates_of_their_run(templates: Run) -> None:
 
 
 def test_templates_know_their_task_and_their_params(templates: Run) -> None:
-    assert templates.xcom("names") == (  # the shell takes the quotes, Airflow names the type so
-        "templates names names 1 manual__2026-03-01T06:30:00+00:00 DagRunType.MANUAL 5 {n: 4} templates__names__20260301"
+    # The shell takes the quotes; the type of a run is shown as Airflow shows it.
+    assert templates.xcom("names") == (
+        "templates names names 1 manual__2026-03-01T06:30:00+00:00 DagRunType.MANUAL 5 {n: 4} "
+        "templates__names__20260301"
     )
     assert templates.xcom("told") == "4 templates"
     assert templates.xcom("from_file") == "hello 4 of 2026-03-01"
@@ -96,7 +99,7 @@ def test_a_task_is_tried_again_as_often_as_it_says(site: Site) -> None:
     }
     waits = [
         (datetime.fromisoformat(after["queued_at"]) - datetime.fromisoformat(before["ended_at"])).total_seconds()
-        for before, after in zip(run.attempts("third_time"), run.attempts("third_time")[1:], strict=False)
+        for before, after in pairwise(run.attempts("third_time"))
     ]
     assert 0.9 <= waits[0] < 2.5, "no wait is shorter than a second once it is to grow"
     assert len(waits) == 2

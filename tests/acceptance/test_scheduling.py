@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -87,7 +88,7 @@ def test_a_schedule_follows_the_clock_of_its_time_zone(site: Site, workflow: str
 def test_a_run_may_have_to_wait_for_the_one_before(site: Site) -> None:
     runs = ended(site, "one_at_a_time", 5)
     times = [site.get(f"/runs/{run['id']}/tasks/interval/xcoms/return_value") for run in runs]
-    assert all(before[1] <= after[0] for before, after in zip(times, times[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(times))
 
 
 def test_a_task_that_depends_on_its_past_waits_until_that_is_mended(site: Site) -> None:

@@ -133,9 +133,7 @@ def test_a_cancelled_run_ends_its_tasks_which_may_clean_up(site: Site, tmp_path:
     assert site.piper("runs", "cancel", str(run["id"])).code in (0, 4)
 
 
-def test_a_cancelled_task_that_hears_nothing_is_killed_and_can_be_run_again_at_once(
-    site: Site, tmp_path: Path
-) -> None:
+def test_a_cancelled_task_that_hears_nothing_is_killed_and_can_be_run_again_at_once(site: Site, tmp_path: Path) -> None:
     run = site.trigger("deaf", "-p", f"folder={tmp_path}")
     wait_until((tmp_path / "begun").exists)
     (tmp_path / "begun").unlink()

@@ -1,13 +1,10 @@
 """Tasks that wait."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-from piper.operators.bash import BashOperator
-from piper.operators.empty import EmptyOperator
 from piper.operators.sensors.python import PythonSensor
 from piper.sdk import DAG, PokeReturnValue, task
-from piper.sdk.exceptions import AirflowSkipException
 
 START = datetime(2026, 1, 1)
 
@@ -40,5 +37,10 @@ with DAG("sensors", schedule=None, start_date=START, params={"folder": "/tmp"}):
     for mode in ("poke", "reschedule"):
         PythonSensor(task_id=f"late_{mode}", mode=mode, poke_interval=0.1, timeout=0.5, python_callable=lambda: False)
         PythonSensor(
-            task_id=f"soft_{mode}", mode=mode, poke_interval=0.1, timeout=0.3, soft_fail=True, python_callable=lambda: False
+            task_id=f"soft_{mode}",
+            mode=mode,
+            poke_interval=0.1,
+            timeout=0.3,
+            soft_fail=True,
+            python_callable=lambda: False,
         )

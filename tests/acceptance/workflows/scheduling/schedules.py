@@ -77,12 +77,15 @@ for name, delta in (("producer", None), ("consumer", None), ("next_day", DAY)):
             def use(ds=None, ti=None):
                 return ds
 
-            ExternalTaskSensor(
-                task_id="wait",
-                external_dag_id="producer",
-                external_task_id="make" if name == "consumer" else None,
-                execution_delta=delta,
-                mode="reschedule" if name == "consumer" else "poke",
-                poke_interval=0.2,
-                timeout=60,
-            ) >> use()
+            (
+                ExternalTaskSensor(
+                    task_id="wait",
+                    external_dag_id="producer",
+                    external_task_id="make" if name == "consumer" else None,
+                    execution_delta=delta,
+                    mode="reschedule" if name == "consumer" else "poke",
+                    poke_interval=0.2,
+                    timeout=60,
+                )
+                >> use()
+            )
