@@ -102,7 +102,7 @@ class Execution:
         self.refused = False
         """The Task API did not take its report, and has been given a smaller one."""
         self.unwanted = False
-        """Nobody waits for its report any more: it was cancelled or is stale."""
+        """It was cancelled or is stale: if it has not begun it need not, and how it ends changes nothing."""
         self.started_at: datetime | None = None
         self.deadline: float | None = None
         """Monotonic second at which it must be gone: its execution_timeout and then some."""
