@@ -4,10 +4,10 @@ Three parties: the *child* that runs one task, its *supervisor* on the same host
 in front of the store. A child's socket stands for its execution: the child never learns its token.
 The supervisor adds (identity, token) to what the child says and forwards it, many at a time.
 
-    executor   → supervisor   Dispatch, Cancel, Forget           pushes: no reply
+    executor   → supervisor   Dispatch, Cancel                   pushes: no reply
     supervisor → Task API     [Call, …]  → [Reply, …]            batched, in any order, matched by id
-    child      → supervisor   Ask, Tell                          an Ask has an answer, a Tell has none
-    supervisor → child        Answer, and one TaskContext at the beginning
+    child      → supervisor   Ask                                one Answer each; none when its id is TELL
+    supervisor → child        TaskContext, then the Answers
 
 A frame is a 4-byte big-endian length and that many bytes of MessagePack. XCom values are JSON text
 that no server ever decodes (security.md §2, row 11).
@@ -21,9 +21,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from piper.model.events import TaskEvent
+from piper.model.ids import UNMAPPED
 from piper.model.run import Identity
 from piper.model.schedule import DataInterval
-from piper.model.spec import Isolation, Json, TaskSpec
+from piper.model.spec import AssetRef, Isolation, Json, TaskSpec
 from piper.model.states import RunState, RunType, TaskState
 
 MAX_FRAME = 32 << 20
@@ -76,6 +77,8 @@ class RunContext(Struct, frozen=True, omit_defaults=True):
     conf: dict[str, Json] = field(default_factory=dict)
     started_at: datetime | None = None
     queued_at: datetime | None = None
+    ended_at: datetime | None = None
+    """Of an earlier run that was asked for."""
     state: RunState = RunState.RUNNING
     clears: int = 0
     triggered_by: str = ""
@@ -97,10 +100,11 @@ class TaskContext(Struct, frozen=True, omit_defaults=True):
     resume: Json = None
     """After a deferral: `{"method":…, "arguments":…, "event":… | "error":…}`."""
     reschedules: int = 0
-    element: Json = None
-    """Of a mapped instance whose one source is a single upstream list: its own element."""
-    xcoms: dict[str, Json] = field(default_factory=dict)
-    """Small upstream values that the arguments refer to, `"task_id/key"` → JSON value."""
+    element: XComFound | None = None
+    """Of a mapped instance whose one source is the result of one unmapped task: its own element.
+    None: not one of those, or too long to be handed over here: ask `GetXCom`."""
+    xcoms: dict[str, bytes] = field(default_factory=dict)
+    """Small upstream values that the arguments refer to, `"task_id/key"` → JSON text."""
     log: str = ""
     """Where its log goes, relative to the log store's root."""
 
@@ -137,10 +141,15 @@ class Report(Struct, frozen=True, tag="report", omit_defaults=True):
     parameters: Json = None
     metrics: Json = None
     rendered: Json = None
+    label: str = ""
+    """Of a mapped instance: its name for people, what `map_index_template` gave."""
 
 
 class Heartbeat(Struct, frozen=True, tag="heartbeat"):
-    """The worker lives and holds these; the answer lists those it must end."""
+    """The worker lives and holds these; the answer lists those it must end (all, when it was declared dead).
+
+    `worker` is a name that no other process has or had: a supervisor makes a new one whenever it starts.
+    """
 
     worker: str
     held: tuple[Identity, ...]
@@ -157,20 +166,28 @@ class GetXCom(Struct, frozen=True, tag="get_xcom", omit_defaults=True):
     map_index: int | None = None
     """None: of an unmapped task its value, of a mapped one nothing (ask GetXComs)."""
     element: int | None = None
-    """Only this element of the stored list, or this (key, value) of the stored dict."""
+    """Only this element of the stored JSON array, or this entry of the stored object. A tuple is stored as
+    `{"__classname__": "builtins.tuple", "__version__": 1, "__data__": […]}` and counts as its array."""
     workflow_id: str = ""
     run_id: str = ""
     include_prior_dates: bool = False
 
 
 class XComFound(Struct, frozen=True, array_like=True):
-    """JSON text, or None when there is no such value."""
+    """JSON text, or None when there is no such value or element."""
 
     value: bytes | None
+    length: int | None = None
+    """Elements of the whole stored value when it is a list or dict, also when only one was asked for."""
+    key: str | None = None
+    """Of an entry of a stored dict: its key; `value` is then what it maps to."""
 
 
 class GetXComs(Struct, frozen=True, tag="get_xcoms", omit_defaults=True):
-    """Values of a mapped task, ordered by map index, `start ≤ position < stop` among those pushed."""
+    """Values of a task's instances, ordered by map index, `start ≤ position < stop` among those pushed.
+
+    An unmapped task has one, with the map index `ids.UNMAPPED`.
+    """
 
     task_id: str
     key: str
@@ -181,10 +198,21 @@ class GetXComs(Struct, frozen=True, tag="get_xcoms", omit_defaults=True):
 
 
 class XComsFound(Struct, frozen=True, array_like=True):
-    """How many there are in all, and (map_index, JSON text) of those asked for."""
+    """How many there are in all, and (map_index, JSON text) of those asked for: at least one where there is one,
+    but fewer than asked when they are long. Whoever wants more asks again from where these end."""
 
     total: int
     values: tuple[tuple[int, bytes], ...]
+
+
+class Mask(Struct, frozen=True, tag="mask"):
+    """From now on no log line or error of this execution may show these values.
+
+    The supervisor answers this itself, and nothing of it reaches the Task API. The answer means that it
+    is in force: what the child writes after it is masked.
+    """
+
+    values: tuple[str, ...]
 
 
 class PushXCom(Struct, frozen=True, tag="push_xcom"):
@@ -289,7 +317,10 @@ class GetInstanceStates(Struct, frozen=True, tag="get_instance_states", omit_def
 
 
 class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=True):
-    """Events of an asset or alias, oldest first; or, with `triggering`, those that caused this run."""
+    """Events of an asset or alias, oldest first; or, with `triggering`, those that caused this run.
+
+    The answer is a list of `AssetEventFound`.
+    """
 
     name: str = ""
     uri: str = ""
@@ -303,6 +334,23 @@ class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=
     partition_key: str = ""
 
 
+class AssetEventFound(Struct, frozen=True, omit_defaults=True):
+    """An event of an asset: which execution changed it when, and what was said with it."""
+
+    id: int
+    asset: AssetRef
+    timestamp: datetime
+    extra: dict[str, Json] = field(default_factory=dict)
+    workflow_id: str = ""
+    """Empty, as what follows, when a person or a program made the event."""
+    run_id: str = ""
+    task_id: str = ""
+    map_index: int = UNMAPPED
+    aliases: tuple[str, ...] = ()
+    """Aliases by way of which it was made."""
+    partition_key: str = ""
+
+
 Request = (
     Start
     | Report
@@ -310,6 +358,7 @@ Request = (
     | GetXCom
     | GetXComs
     | PushXCom
+    | Mask
     | GetVariable
     | SetVariable
     | DeleteVariable
@@ -323,7 +372,7 @@ Request = (
     | GetInstanceStates
     | GetAssetEvents
 )
-"""Everything that may be asked of the Task API, in the name of one execution."""
+"""Everything that may be asked in the name of one execution: all but `Mask` of the Task API."""
 
 
 class Call(Struct, frozen=True, array_like=True):
@@ -352,6 +401,9 @@ class Reply(Struct, frozen=True, array_like=True):
 
 
 # --- child ↔ supervisor -------------------------------------------------------------------------
+
+TELL = 0
+"""The id of an Ask that wants no answer, as the Report that ends an execution."""
 
 
 class Ask(Struct, frozen=True, array_like=True):

@@ -1,0 +1,40 @@
+"""A folder that a connection names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from piper.sdk.hook import BaseHook
+
+
+class FSHook(BaseHook):
+    """A folder: the `path` in the extra of a connection of type `fs`.
+
+    Arguments:
+        fs_conn_id: id of the connection.
+    """
+
+    conn_name_attr = "fs_conn_id"
+    default_conn_name = "fs_default"
+    conn_type = "fs"
+    hook_name = "File (path)"
+
+    def __init__(self, fs_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn = self.get_connection(fs_conn_id)
+        self.basepath: str = self.conn.extra_dejson.get("path", "")
+
+    def get_conn(self) -> None:
+        """Nothing: there is no session to open."""
+
+    def get_path(self) -> str:
+        """The folder."""
+        return self.basepath
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether the folder is there, and a sentence about it."""
+        if not self.basepath:
+            return False, "File Path is undefined."
+        exists = Path(self.basepath).exists()
+        return exists, f"Path {self.basepath} {'is existing' if exists else 'does not exist'}."

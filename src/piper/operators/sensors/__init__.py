@@ -1,0 +1,1 @@
+"""Tasks that wait until something is so (`piper.sdk.sensor` has the theory)."""

@@ -1,0 +1,71 @@
+"""The way from an execution to whoever started it, and what the answers mean.
+
+In a worker's child the channel is a socket to the supervisor; in `piper.testing` it lives in memory. A channel
+asks and tells; it decides nothing. Answers travel as MessagePack without a type, so each question's answer is
+given its type here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from piper.model import wire
+from piper.model.errors import (
+    CallerError,
+    Conflict,
+    Invalid,
+    NotFound,
+    PiperError,
+    Refused,
+    StaleIdentity,
+    StoreUnavailable,
+)
+
+Answer = TypeVar("Answer")
+
+
+class Channel(Protocol):
+    """How an execution speaks to the Task API, through its supervisor."""
+
+    def ask(self, request: wire.Request) -> Any:
+        """Ask, wait, and return the answer: a struct of `wire`, or the builtin form that MessagePack gives it.
+
+        Raises:
+            NotFound, Conflict, Invalid, Refused: what was asked for cannot be had (`error_of`).
+            StaleIdentity: this execution is no longer current, and should end.
+            StoreUnavailable: the server cannot answer now.
+        """
+        ...
+
+    def tell(self, request: wire.Request) -> None:
+        """Say something that has no answer. Returns before it has arrived, and never fails."""
+        ...
+
+
+_ERRORS: dict[str, type[PiperError]] = {
+    "stale": StaleIdentity,
+    "not_found": NotFound,
+    "conflict": Conflict,
+    "invalid": Invalid,
+    "refused": Refused,
+    "too_large": Invalid,
+    "unavailable": StoreUnavailable,
+}
+
+
+def error_of(problem: wire.Problem) -> PiperError:
+    """The exception that a problem is raised as on the asking side."""
+    return _ERRORS.get(problem.kind, CallerError)(problem.message)
+
+
+def ask(channel: Channel, request: wire.Request, answer: type[Answer]) -> Answer:
+    """Ask, and give the answer the type that this question's answers have."""
+    return msgspec.convert(channel.ask(request), answer)
+
+
+def ask_maybe(channel: Channel, request: wire.Request, answer: type[Answer]) -> Answer | None:
+    """As `ask`, where the answer may be that there is none."""
+    found = channel.ask(request)
+    return None if found is None else msgspec.convert(found, answer)

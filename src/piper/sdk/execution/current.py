@@ -1,0 +1,169 @@
+"""The execution that goes on in this process, and what it gathers for its report.
+
+There is one at a time. It is held in a context variable, so that concurrent tests and coroutines see their own,
+and in a module global besides, for threads that user code starts: they inherit no context variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from piper.model import wire
+from piper.model.ids import UNMAPPED
+from piper.model.run import Decision
+from piper.model.spec import Json
+from piper.sdk.execution.channel import Channel
+
+if TYPE_CHECKING:
+    from piper.sdk.execution.asset_events import InletEvents, OutletEvents, TriggeringEvents
+    from piper.sdk.execution.context import Context
+    from piper.sdk.execution.dag_run import DagRun
+    from piper.sdk.execution.instance import RuntimeTaskInstance
+
+
+class Execution:
+    """One execution while it goes on: its facts, its way out, and what it leaves behind.
+
+    Arguments:
+        operator: the task as the file defines it; a mapped operator is still mapped.
+        facts: what the Task API granted.
+        channel: to the Task API.
+    """
+
+    def __init__(self, operator: Any, facts: wire.TaskContext, channel: Channel) -> None:
+        self.operator = operator
+        self.task = operator
+        """The operator that is executed: a copy, unmapped and rendered."""
+        self.facts = facts
+        self.channel = channel
+        self.pushed: dict[str, wire.XComPush] = {}
+        """XComs that wait for the report, by key."""
+        self.decision: Decision | None = None
+        self.metrics: dict[str, Json] = {}
+        self.parameters: dict[str, Json] = {}
+        self.inputs: dict[str, Json] = {}
+        self.outputs: dict[str, Json] = {}
+        self.rendered: dict[str, Json] | None = None
+        """The template fields as people will see them."""
+        self.label = ""
+        """Of a mapped instance: its name for people."""
+
+    @cached_property
+    def context(self) -> Context:
+        """What user code is handed, and templates see."""
+        # Imported here: the context's module imports this one.
+        from piper.sdk.execution.context import Context
+
+        return Context(self)
+
+    @cached_property
+    def ti(self) -> RuntimeTaskInstance:
+        """The task instance, as user code sees it."""
+        from piper.sdk.execution.instance import RuntimeTaskInstance
+
+        return RuntimeTaskInstance(self)
+
+    @cached_property
+    def dag_run(self) -> DagRun:
+        """The run, as user code sees it."""
+        from piper.sdk.execution.dag_run import DagRun
+
+        return DagRun.of(self.facts.run, self.facts.team)
+
+    @cached_property
+    def outlet_events(self) -> OutletEvents:
+        """The asset events that this execution will emit."""
+        from piper.sdk.execution.asset_events import OutletEvents
+
+        return OutletEvents()
+
+    @cached_property
+    def inlet_events(self) -> InletEvents:
+        """Earlier events of the task's inlets, fetched when looked at."""
+        from piper.sdk.execution.asset_events import InletEvents
+
+        return InletEvents(self.task.inlets, self.channel)
+
+    @cached_property
+    def triggering_asset_events(self) -> TriggeringEvents:
+        """The events that caused the run, fetched when looked at."""
+        from piper.sdk.execution.asset_events import TriggeringEvents
+
+        return TriggeringEvents(self.channel, self.facts.run.run_type)
+
+    @cached_property
+    def previous_success(self) -> wire.RunContext | None:
+        """The last successful run before this one by logical date, asked for once."""
+        from piper.sdk.execution.dag_run import previous_run
+
+        return previous_run(self.channel, "success")
+
+    @property
+    def mapped(self) -> bool:
+        """Whether this is one of several instances of its task."""
+        return self.facts.map_index != UNMAPPED
+
+
+_current: ContextVar[Execution | None] = ContextVar("piper_execution", default=None)
+_latest: Execution | None = None
+_outside: Channel | None = None
+
+
+@contextmanager
+def executing(execution: Execution) -> Iterator[Execution]:
+    """Make this the current execution while the block runs."""
+    global _latest
+    token = _current.set(execution)
+    outer, _latest = _latest, execution
+    try:
+        yield execution
+    finally:
+        _current.reset(token)
+        _latest = outer
+
+
+def current_execution() -> Execution | None:
+    """The execution that the calling code is part of, from any thread; None outside of one."""
+    return _current.get() or _latest
+
+
+def current_channel() -> Channel:
+    """The way to the Task API from wherever user code is.
+
+    Raises:
+        RuntimeError: the code does not run in a task, and nobody has said where to ask instead.
+    """
+    execution = current_execution()
+    if execution is not None:
+        return execution.channel
+    if _outside is not None:
+        return _outside
+    raise RuntimeError(
+        "there is nobody to ask here: variables, connections and XComs are read while a task runs. "
+        "Move the call into the task, or into a template"
+    )
+
+
+def answer_outside_of_tasks(channel: Channel | None) -> None:
+    """Let this channel answer code that runs in no task (a test's, a tool's); None takes it back."""
+    global _outside
+    _outside = channel
+
+
+def get_current_context() -> Context:
+    """The context of the running task, without passing it through every function.
+
+    Raises:
+        RuntimeError: no task runs here.
+    """
+    execution = current_execution()
+    if execution is None:
+        raise RuntimeError(
+            "Current context was requested but no context was found! This function works while a task "
+            "runs, in its own call stack: call it inside the task's function, not when the file is loaded"
+        )
+    return execution.context

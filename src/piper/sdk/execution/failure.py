@@ -1,0 +1,57 @@
+"""What people are shown of an exception: its traceback without Piper's own frames, and its last line."""
+
+from __future__ import annotations
+
+import os
+import traceback
+
+from piper.sdk.exceptions import AirflowException
+from piper.sdk.execution.masking import mask
+
+_PIPER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+
+MOST_OWN_FRAMES = 3
+
+LONGEST_LINE = 1000
+"""Characters of the line that is stored with an attempt; the log has the rest."""
+
+
+def describe(error: BaseException) -> str:
+    """The traceback as text, without Piper's frames: how Piper came to call user code is of no interest.
+
+    An error that was raised for the author on purpose is then its message alone. Any other that has no frame but
+    Piper's may be a fault of Piper's, and is shown with the innermost of these.
+    """
+    summary = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
+    if isinstance(error, AirflowException) or any(not _is_ours(frame) for frame in summary.stack):
+        _trim(summary)
+    else:
+        summary.stack[:] = summary.stack[-MOST_OWN_FRAMES:]
+    return mask("".join(summary.format()).rstrip())
+
+
+def last_line(error: BaseException) -> str:
+    """`TypeError: the message`, on one line, for lists of attempts."""
+    name = type(error).__name__
+    if isinstance(error, SystemExit):
+        return f"SystemExit: the task called sys.exit({error.code!r})"
+    text = " ".join(str(error).split())
+    return mask(f"{name}: {text}" if text else name)[:LONGEST_LINE]
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_PIPER)
+
+
+def _trim(summary: traceback.TracebackException) -> None:
+    """Remove Piper's frames from an exception and from those that led to it."""
+    seen: set[int] = set()
+    waiting = [summary]
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.stack[:] = [frame for frame in each.stack if not _is_ours(frame)]
+        waiting += [next_ for next_ in (each.__cause__, each.__context__) if next_ is not None]
+        waiting += each.exceptions or []

@@ -1,0 +1,470 @@
+"""Tasks as data.
+
+Of a task's arguments those that are data go into its spec, the others stay in the file, which then has
+to be loaded to run the task (`code`). A task whose arguments are all data, and whose operator is
+installed with Piper, runs from its spec alone: see `hydrate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from piper.model.errors import InvalidSpec
+from piper.model.schedule import AssetAliasKey
+from piper.model.spec import AssetRef, Json, RetrySpec, SensorSpec, SourceLocation, TaskSpec
+from piper.sdk.arguments import OPERATOR_ARGUMENTS, duration, uniform
+from piper.sdk.data import NotData, NotSerializable, to_data
+from piper.sdk.mapping import DecoratedMappedOperator, DictOfLists, MappedOperator
+from piper.sdk.operator import PLAIN, AbstractOperator, BaseOperator
+from piper.sdk.params import ParamsDict
+from piper.sdk.place import line_of
+from piper.sdk.weights import rule_name
+from piper.sdk.xcom_arg import NOTSET, PlainXComArg, references_in
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from piper.sdk.dags import DAG
+
+INSTALLED = "piper.operators."
+"""Where operators live that every worker has, whatever the file."""
+
+EXPAND = "__expand__"
+EXPAND_KWARGS = "__expand_kwargs__"
+"""Among the arguments of a mapped task: what it is mapped over, where that is data."""
+
+_JSON = frozenset({str, int, bool, type(None)})
+
+
+class Surroundings:
+    """What the tasks of a DAG have in common."""
+
+    __slots__ = ("end", "file", "native", "needs_file", "params", "start")
+
+    def __init__(self, dag: DAG, file: str) -> None:
+        self.file = file
+        self.start: datetime | None = dag.start_date
+        self.end: datetime | None = dag.end_date
+        self.native = dag.render_template_as_native_obj
+        self.params = dag.params if dag.has_params else None
+        self.needs_file = bool(
+            dag.user_defined_macros
+            or dag.user_defined_filters
+            or dag.template_searchpath
+            or dag.jinja_environment_kwargs
+            or dag.template_undefined
+        )
+        """Its templates mean something only where the file is loaded."""
+
+
+def task_spec(task: AbstractOperator, around: Surroundings, priority: int) -> TaskSpec:
+    """The stored form of a task.
+
+    Arguments:
+        priority: its effective priority.
+
+    Raises:
+        InvalidSpec: an argument cannot be stored; with file and line.
+    """
+    try:
+        return _task_spec(task, around, priority)
+    except InvalidSpec:
+        raise
+    except Exception as error:
+        raise _invalid(task, around, str(error)) from error
+
+
+def _task_spec(task: AbstractOperator, around: Surroundings, priority: int) -> TaskSpec:
+    operator = class_of(task)
+    fields = _common_fields(task, around)
+    template_fields = _names(task.template_fields)
+    if template_fields:
+        fields["template_fields"] = template_fields
+    arguments, is_data = _arguments(task, operator, template_fields, around)
+    arguments.update(fields.pop("arguments", ()))
+    reads = _reads(task, template_fields)
+    if reads:
+        fields["reads"] = reads
+    if task.is_mapped:
+        is_data = _add_mapping(task, fields, arguments) and is_data  # type: ignore[arg-type]
+    code = not (is_data and _path(operator).startswith(INSTALLED)) or _needs_file(task, fields, template_fields, around)
+    if around.native and not code and template_fields:
+        arguments.setdefault("render_template_as_native_obj", True)
+    if task._params is not None or (around.params is not None and not code):
+        fields["params"] = _params(task, around, code)
+    if not code:
+        fields["code"] = False
+    if task.upstream_task_ids:
+        fields["upstream"] = tuple(sorted(task.upstream_task_ids))
+    if arguments:
+        fields["arguments"] = arguments
+    if priority != 1:
+        fields["priority"] = priority
+    group = task.task_group
+    if group is not None and group.group_id:
+        fields["group"] = group.group_id
+    if task._place is not None:
+        fields["source"] = SourceLocation(around.file, line_of(task._place))
+    _add_nature(task, operator, fields)
+    return TaskSpec(task.task_id, _path(operator), **fields)
+
+
+def _invalid(task: AbstractOperator, around: Surroundings, reason: str) -> InvalidSpec:
+    line = line_of(task._place) or None
+    return InvalidSpec(f"task {task.task_id!r} of {task.dag_id!r}: {reason}", file=around.file, line=line)
+
+
+# --- classes ------------------------------------------------------------------------------------
+
+
+def class_of(task: AbstractOperator) -> type[BaseOperator]:
+    """The operator's class, also of a mapped task."""
+    return task.operator_class if isinstance(task, MappedOperator) else type(task)  # type: ignore[return-value]
+
+
+_paths: dict[type, str] = {}
+
+
+def _path(operator: type) -> str:
+    path = _paths.get(operator)
+    if path is None:
+        path = _paths[operator] = f"{operator.__module__}.{operator.__qualname__}"
+    return path
+
+
+def _names(template_fields: Any) -> tuple[str, ...]:
+    return (template_fields,) if isinstance(template_fields, str) else tuple(template_fields)
+
+
+# --- common arguments ---------------------------------------------------------------------------
+
+_FIELDS = {
+    "owner": "owner",
+    "retries": "retries",
+    "retry_delay": "delay",
+    "retry_exponential_backoff": "multiplier",
+    "max_retry_delay": "max_delay",
+    "retry_policy": "policy",
+    "_start_date": "start",
+    "_end_date": "end",
+    "depends_on_past": "depends_on_past",
+    "ignore_first_depends_on_past": "ignore_first_depends_on_past",
+    "wait_for_past_depends_before_skipping": "wait_for_past_depends_before_skipping",
+    "wait_for_downstream": "wait_for_downstream",
+    "priority_weight": "priority_weight",
+    "weight_rule": "weight_rule",
+    "queue": "queue",
+    "pool": "pool",
+    "pool_slots": "pool_slots",
+    "execution_timeout": "execution_timeout",
+    "on_execute_callback": "execute",
+    "on_success_callback": "success",
+    "on_failure_callback": "failure",
+    "on_retry_callback": "retry",
+    "on_skipped_callback": "skipped",
+    "trigger_rule": "trigger_rule",
+    "run_as_user": "run_as_user",
+    "map_index_template": "map_index_template",
+    "max_active_tis_per_dag": "max_active_per_workflow",
+    "max_active_tis_per_dagrun": "max_active_per_run",
+    "executor": "executor",
+    "multiple_outputs": "multiple_outputs",
+    "inlets": "inlets",
+    "outlets": "outlets",
+    "doc": "doc",
+    "doc_md": "doc",
+    "doc_json": "doc",
+    "doc_yaml": "doc",
+    "doc_rst": "doc",
+    "_task_display_name": "display_name",
+    "isolation": "isolation",
+    "memory_limit": "memory_limit",
+    "outputs": "outputs",
+    "metrics": "metrics",
+}
+"""Attributes of a task that a spec has a field for."""
+
+_RETRY = frozenset({"retries", "delay", "multiplier", "max_delay", "policy"})
+_CALLBACKS = frozenset({"execute", "success", "failure", "retry", "skipped"})
+_AS_ARGUMENTS = frozenset(
+    {
+        "allow_nested_operators",
+        "do_xcom_push",
+        "email",
+        "email_on_failure",
+        "email_on_retry",
+        "executor_config",
+        "logger_name",
+        "render_template_as_native_obj",
+        "resources",
+    }
+)
+"""Common arguments that only a running task needs: a spec has them among its arguments."""
+
+
+def _common_fields(task: AbstractOperator, around: Surroundings) -> dict[str, Any]:
+    """What was given of the common arguments, as fields of a spec."""
+    fields: dict[str, Any] = {}
+    for name, value in task.__dict__.items():
+        field = _FIELDS.get(name)
+        if field is None:
+            if name in _AS_ARGUMENTS and value is not None:
+                fields.setdefault("arguments", {})[name] = _data(task, around, name, value)
+            continue
+        if value is None:
+            continue
+        if field in _RETRY:
+            fields.setdefault("retry", {})[field] = value if field == "policy" else uniform(name, value, repr(task))
+        elif field in _CALLBACKS:
+            if value:
+                fields.setdefault("callbacks", []).append(field)
+        else:
+            convert = _CONVERT.get(field)
+            fields[field] = value if convert is None else convert(task, around, value)
+    if "retry" in fields:
+        retry = fields["retry"]
+        retry["policy"] = retry.get("policy") is not None
+        fields["retry"] = RetrySpec(**retry)
+    if "callbacks" in fields:
+        fields["callbacks"] = tuple(fields["callbacks"])
+    if not fields.get("depends_on_past"):
+        fields.pop("ignore_first_depends_on_past", None)
+    elif not task.ignore_first_depends_on_past:
+        fields["ignore_first_depends_on_past"] = False
+    if "start" in fields and around.start is not None and fields["start"] <= around.start:
+        del fields["start"]
+    if "end" in fields and around.end is not None and fields["end"] >= around.end:
+        del fields["end"]
+    return fields
+
+
+def _assets(
+    task: AbstractOperator, around: Surroundings, values: Iterable[Any]
+) -> tuple[AssetRef | AssetAliasKey, ...]:
+    refs: list[AssetRef | AssetAliasKey] = []
+    for value in values:
+        reference = getattr(value, "references", None)
+        if reference is None:
+            raise _invalid(task, around, f"{value!r} among its inlets or outlets is no asset")
+        refs += reference()
+    return tuple(refs)
+
+
+def _outputs(task: AbstractOperator, around: Surroundings, value: Mapping[str, Any]) -> Json:
+    return _data(task, around, "outputs", dict(value))
+
+
+def _doc(task: AbstractOperator, around: Surroundings, value: Any) -> str:
+    return doc_of(task)
+
+
+_CONVERT: dict[str, Callable[[AbstractOperator, Surroundings, Any], Any]] = {
+    "trigger_rule": lambda task, _, value: uniform("trigger_rule", value, repr(task)),
+    "isolation": lambda task, _, value: uniform("isolation", value, repr(task)),
+    "weight_rule": lambda _task, _, value: rule_name(value),
+    "metrics": lambda _task, _, value: tuple(value),
+    "inlets": _assets,
+    "outlets": _assets,
+    "outputs": _outputs,
+    "doc": _doc,
+}
+
+
+def doc_of(thing: Any) -> str:
+    """The documentation of a task or group, whichever form it has."""
+    for name in ("doc_md", "doc", "doc_rst", "doc_yaml", "doc_json"):
+        text = getattr(thing, name, None)
+        if text:
+            return text if isinstance(text, str) else repr(text)
+    return ""
+
+
+def _params(task: AbstractOperator, around: Surroundings, code: bool) -> dict[str, Json]:
+    """The task's own params; of a task that runs from its spec alone the DAG's as well."""
+    params = ParamsDict(None if code else around.params)
+    params.update(ParamsDict(task._params))
+    return {
+        name: {
+            "value": None if param.value is NOTSET else param.value,
+            "schema": _data(task, around, f"params[{name!r}]", param.schema),
+            "description": param.description or "",
+        }
+        for name, param in params.items()
+    }
+
+
+# --- the operator's own arguments ---------------------------------------------------------------
+
+
+def _arguments(
+    task: AbstractOperator, operator: type, template_fields: tuple[str, ...], around: Surroundings
+) -> tuple[dict[str, Json], bool]:
+    """The arguments that are data, and whether those are all."""
+    found: dict[str, Json] = {}
+    complete = True
+    for name, value in task.given.items():  # type: ignore[attr-defined]
+        if name in OPERATOR_ARGUMENTS:
+            continue
+        if type(value) in _JSON:
+            found[name] = value
+            continue
+        try:
+            found[name] = to_data(value)
+        except NotSerializable as error:
+            raise _invalid(
+                task,
+                around,
+                f"argument {name!r} holds {error}, which cannot be in another process: make it in the task",
+            ) from None
+        except NotData:
+            complete = False
+    if not complete or not _path(operator).startswith(INSTALLED):
+        for name in template_fields:
+            if name not in found:
+                _add_field(found, name, task.__dict__.get(name))
+    return found, complete
+
+
+def _add_field(found: dict[str, Json], name: str, value: Any) -> None:
+    """A template field that an author's class computes: shown, if it is data."""
+    if value:
+        try:
+            found[name] = to_data(value)
+        except NotData:
+            return
+
+
+def _data(task: AbstractOperator, around: Surroundings, name: str, value: Any) -> Json:
+    try:
+        return to_data(value)
+    except NotData as error:
+        raise _invalid(task, around, f"{name} must be data (JSON); it holds {error}") from None
+
+
+def _reads(task: AbstractOperator, template_fields: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The XComs that its arguments refer to."""
+    values = task.given if isinstance(task, MappedOperator) else task.__dict__
+    found: set[tuple[str, str]] = set()
+    for name in template_fields:
+        value = values.get(name)
+        if value and type(value) not in PLAIN:
+            found.update((source.task_id, key) for source, key in references_in(value))
+    if isinstance(task, MappedOperator):
+        found.update((source.task_id, key) for source, key in task.expand_input.references())
+    return tuple(sorted(found)) if found else ()
+
+
+def _add_mapping(task: MappedOperator, fields: dict[str, Any], arguments: dict[str, Json]) -> bool:
+    """What the task is mapped over; whether it is all data. Literal elements stay in the file."""
+    fields["mapped"] = task.length
+    over = task.expand_input
+    if isinstance(task, DecoratedMappedOperator):
+        return False
+    if isinstance(over, DictOfLists):
+        if not all(isinstance(value, PlainXComArg) for value in over.value.values()):
+            return False
+        arguments[EXPAND] = {name: to_data(value) for name, value in over.value.items()}
+        return True
+    if isinstance(over.value, PlainXComArg):
+        arguments[EXPAND_KWARGS] = to_data(over.value)
+        return True
+    return False
+
+
+def _needs_file(
+    task: AbstractOperator, fields: Mapping[str, Any], template_fields: tuple[str, ...], around: Surroundings
+) -> bool:
+    """Whether something beside the arguments is in the file: callbacks, hooks, macros, template files."""
+    if "callbacks" in fields or task._pre_execute_hook is not None or task._post_execute_hook is not None:
+        return True
+    if "retry" in fields and fields["retry"].policy:
+        return True
+    if around.needs_file and template_fields:
+        return True
+    extensions = tuple(task.template_ext)
+    return bool(extensions) and any(
+        _names_file(task.__dict__.get(name, task.given.get(name)), extensions)  # type: ignore[attr-defined]
+        for name in template_fields
+    )
+
+
+def _names_file(value: Any, extensions: tuple[str, ...]) -> bool:
+    if isinstance(value, str):
+        return value.endswith(extensions)
+    if isinstance(value, list | tuple):
+        return any(_names_file(one, extensions) for one in value)
+    if isinstance(value, dict):
+        return any(_names_file(one, extensions) for one in value.values())
+    return False
+
+
+# --- what it is ---------------------------------------------------------------------------------
+
+
+def _add_nature(task: AbstractOperator, operator: type[BaseOperator], fields: dict[str, Any]) -> None:
+    """What follows from its class: inert, brancher, sensor; and setup, teardown."""
+    if operator.inert and not _gives_work(task, fields):
+        fields["inert"] = True
+    if operator.branches:
+        fields["branches"] = True
+    if task._is_setup:
+        fields["setup"] = True
+    if task._is_teardown:
+        fields["teardown"] = True
+        if task._on_failure_fail_dagrun:
+            fields["on_failure_fail_run"] = True
+    look_at: Any = task if isinstance(task, BaseOperator) else _Shared(task)
+    if operator.sensor_spec is not BaseOperator.sensor_spec:
+        fields["sensor"] = task.sensor_spec() if isinstance(task, BaseOperator) else look_at.sensor_spec()
+    if getattr(look_at, "deferrable", False) is True:
+        fields["deferrable"] = True
+    for name in ("triggers_workflow", "waits_for_workflow"):
+        other = getattr(look_at, name, "")
+        if isinstance(other, str) and other and "{" not in other:
+            fields[name] = other
+    if getattr(look_at, "start_from_trigger", False) and getattr(look_at, "start_trigger_args", None):
+        fields["start_from_trigger"] = _trigger_data(look_at.start_trigger_args)
+
+
+def _gives_work(task: AbstractOperator, fields: Mapping[str, Any]) -> bool:
+    """Whether an otherwise inert task has something to execute."""
+    callbacks = fields.get("callbacks", ())
+    return bool(
+        "execute" in callbacks
+        or "success" in callbacks
+        or fields.get("inlets")
+        or fields.get("outlets")
+        or task._pre_execute_hook is not None
+        or task._post_execute_hook is not None
+    )
+
+
+class _Shared:
+    """A mapped task as its class would see it: the arguments that all instances share are attributes."""
+
+    def __init__(self, task: MappedOperator | Any) -> None:
+        from piper.sdk.signatures import constructor_arguments  # few tasks are mapped
+
+        for name, parameter in constructor_arguments(task.operator_class).items():
+            setattr(self, name, None if parameter.default is parameter.empty else parameter.default)
+        self.__dict__.update(task.partial_kwargs)
+
+    def sensor_spec(self) -> SensorSpec:
+        """Of a mapped sensor: what all instances share. (Its class would have to make one to say more.)"""
+        fields: dict[str, Any] = {}
+        for name in ("mode", "poke_interval", "timeout", "soft_fail"):
+            value = getattr(self, name, None)
+            if value is not None:
+                fields[name] = duration(value) if name in ("poke_interval", "timeout") else value
+        return SensorSpec(**fields)
+
+
+def _trigger_data(arguments: Any) -> dict[str, Json]:
+    return {
+        "trigger": arguments.trigger_cls,
+        "arguments": to_data(arguments.trigger_kwargs or {}),
+        "method": arguments.next_method,
+        "method_arguments": to_data(arguments.next_kwargs or {}),
+        "timeout": arguments.timeout.total_seconds() if arguments.timeout else None,
+    }
