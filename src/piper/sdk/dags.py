@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import jinja2
 
     from piper.sdk.operator import AbstractOperator
+    from piper.testing import RunResult
 
 TAG_LENGTH = 100
 
@@ -548,11 +549,11 @@ class DAG:
         for task in self.task_dict.values():
             task.resolve_template_files()
 
-    def test(self, **arguments: Any) -> Any:
-        """Run it once in this process, without a server; see `piper.testing`."""
-        from piper.testing import run_dag  # type: ignore[import-not-found] # a tool of tests, not of tasks
+    def test(self, *arguments: Any, **named: Any) -> RunResult:
+        """Run it once in this process, without a server; see `piper.testing.dag_test` for the arguments."""
+        from piper.testing.dag_test import play_dag  # a tool of tests, not of tasks
 
-        return run_dag(self, **arguments)
+        return play_dag(self, *arguments, **named)
 
     def cli(self) -> NoReturn:
         """Refused: Piper's command line knows every DAG by its file."""
