@@ -21,6 +21,8 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import NamedTuple, NoReturn
 
+from piper import compat
+from piper.compat.plugins import load_plugins
 from piper.model.errors import AuthorError, InvalidSpec
 from piper.sdk import scope
 from piper.sdk.dags import DAG
@@ -93,6 +95,8 @@ def load_file(root: Path, file: str, *, dag_id: str | None = None, task_id: str 
     with warnings.catch_warnings(record=True) as caught, scope.loading(str(path)) as loading, _on_path(str(root)):
         warnings.simplefilter("default")
         try:
+            compat.install()
+            load_plugins(root)
             with parsing_for(dag_id, task_id):
                 module = _execute(path, module_name(file))
         except (Exception, SystemExit) as error:
@@ -205,6 +209,8 @@ def _message(error: BaseException, root: Path) -> str:
     if isinstance(error, SystemExit):
         return f"the file ends the process when it is loaded: SystemExit({error.code!r})"
     last = traceback.format_exception_only(error)[-1].strip()
+    if isinstance(error, ModuleNotFoundError):
+        return last + compat.nearest_module(error.name or "")
     if isinstance(error, ImportError):
         return last + _nearest_import(error)
     if isinstance(error, SyntaxError):

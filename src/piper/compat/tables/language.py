@@ -1,0 +1,155 @@
+"""`airflow.sdk` and its submodules (see `tables`)."""
+
+from __future__ import annotations
+
+LANGUAGE = {
+    "airflow.sdk": (
+        "piper.sdk: *; "
+        "lacks partitions: AllowedKeyMapper ChainMapper CronPartitionTimetable DayWindow FanOutMapper FixedKeyMapper "
+        "HourWindow IdentityMapper MinimumCount MonthWindow PartitionMapper PartitionedAssetTimetable "
+        "PartitionedAtRuntime ProductMapper QuarterWindow RollupMapper SegmentWindow StartOfDayMapper "
+        "StartOfHourMapper StartOfMonthMapper StartOfQuarterMapper StartOfWeekMapper StartOfYearMapper WaitForAll "
+        "WeekWindow Window YearWindow; "
+        "lacks asset watchers: AssetWatcher; "
+        "lacks state stores: NEVER_EXPIRE ResumableJobMixin; "
+        "lacks object storage paths: ObjectStoragePath; "
+        "lacks lineage: lineage; "
+        "lacks secrets backends: SecretCache"
+    ),
+    "airflow.sdk.bases.branch": "piper.sdk.branch: BaseBranchOperator BranchMixIn",
+    "airflow.sdk.bases.decorator": (
+        "piper.sdk.decorators: DecoratedOperator TaskDecorator get_unique_task_id is_decorated_task "
+        "task_decorator_factory; piper.sdk.mapping: DecoratedMappedOperator; "
+        "piper.compat.keywords: KeywordParameters determine_kwargs"
+    ),
+    "airflow.sdk.bases.hook": "piper.sdk.hook: BaseHook",
+    "airflow.sdk.bases.notifier": "piper.sdk.notifier: BaseNotifier",
+    "airflow.sdk.bases.operator": (
+        "piper.sdk.operator: BaseAsyncOperator BaseOperator; piper.sdk.edges: chain chain_linear cross_downstream"
+    ),
+    "airflow.sdk.bases.operatorlink": "piper.sdk.links: BaseOperatorLink",
+    "airflow.sdk.bases.resumablejobmixin": "lacks state stores: ResumableJobMixin",
+    "airflow.sdk.bases.secrets_backend": "lacks secrets backends: BaseSecretsBackend",
+    "airflow.sdk.bases.sensor": "piper.sdk.sensor: BaseSensorOperator PokeReturnValue poke_mode_only",
+    "airflow.sdk.bases.skipmixin": "piper.sdk.branch: SkipMixin XCOM_SKIPMIXIN_KEY",
+    "airflow.sdk.bases.timetable": "piper.sdk.timetables: BaseTimetable",
+    "airflow.sdk.bases.xcom": "piper.sdk.xcom: BaseXCom",
+    "airflow.sdk.configuration": ("piper.sdk.configuration: conf; piper.sdk.exceptions: AirflowConfigException"),
+    "airflow.sdk.definitions._internal.abstractoperator": (
+        "piper.sdk.operator: AbstractOperator; piper.compat.exceptions: NotMapped; "
+        "piper.sdk.arguments: TaskStateChangeCallback=Callback"
+    ),
+    "airflow.sdk.definitions._internal.expandinput": "piper.sdk.mapping: ExpandInput MappedArgument",
+    "airflow.sdk.definitions._internal.mixins": "piper.sdk.node: DependencyMixin; piper.sdk.xcom_arg: ResolveMixin",
+    "airflow.sdk.definitions._internal.setup_teardown": "piper.sdk.setup_teardown: SetupTeardownContext",
+    "airflow.sdk.definitions._internal.templater": (
+        "piper.sdk.execution.templating: Templater; piper.sdk.template: LiteralValue; "
+        "piper.sdk.execution.jinja: FILTERS NativeEnvironment SandboxedEnvironment"
+    ),
+    "airflow.sdk.definitions._internal.types": (
+        "piper.sdk.xcom_arg: NOTSET; piper.operators.bash: SET_DURING_EXECUTION; "
+        "piper.compat.types: ArgNotSet is_arg_set"
+    ),
+    "airflow.sdk.definitions.asset": (
+        "piper.sdk.assets: Asset AssetAlias AssetAll AssetAny AssetBooleanCondition AssetNameRef AssetRef AssetUriRef "
+        "BaseAsset Dataset Model; piper.sdk.execution.asset_events: AssetAliasEvent=AliasEvent; "
+        "lacks asset watchers: AssetWatcher"
+    ),
+    "airflow.sdk.definitions.asset.access_control": "piper.sdk.assets: AssetAccessControl",
+    "airflow.sdk.definitions.asset.decorators": "piper.sdk.assets: AssetDefinition MultiAssetDefinition asset",
+    "airflow.sdk.definitions.asset.metadata": "piper.sdk.assets: Metadata",
+    "airflow.sdk.definitions.callback": "piper.sdk.callbacks: AsyncCallback Callback SyncCallback",
+    "airflow.sdk.definitions.connection": "piper.sdk.connection: Connection",
+    "airflow.sdk.definitions.context": (
+        "piper.sdk.execution.context: Context KNOWN_CONTEXT_KEYS; "
+        "piper.sdk.execution.current: get_current_context; "
+        "piper.sdk.loader: get_parsing_context AirflowParsingContext=ParsingContext; "
+        "piper.compat.contexts: context_merge"
+    ),
+    "airflow.sdk.definitions.dag": "piper.sdk.dags: DAG dag TAG_MAX_LEN=TAG_LENGTH",
+    "airflow.sdk.definitions.deadline": (
+        "piper.sdk.deadlines: AverageRuntimeDeadline BaseDeadlineReference DagRunLogicalDateDeadline "
+        "DagRunQueuedAtDeadline DeadlineAlert DeadlineReference FixedDatetimeDeadline deadline_reference"
+    ),
+    "airflow.sdk.definitions.decorators": (
+        "piper.sdk.decorators: TaskDecoratorCollection result setup task task_group teardown"
+    ),
+    "airflow.sdk.definitions.decorators.task_group": "piper.sdk.decorators: task_group",
+    "airflow.sdk.definitions.edges": "piper.sdk.edges: EdgeModifier Label",
+    "airflow.sdk.definitions.mappedoperator": "piper.sdk.mapping: MappedOperator OperatorPartial",
+    "airflow.sdk.definitions.param": "piper.sdk.params: DagParam Param ParamsDict process_params",
+    "airflow.sdk.definitions.partition_mappers.allowed_key": "lacks partitions: AllowedKeyMapper",
+    "airflow.sdk.definitions.partition_mappers.base": "lacks partitions: PartitionMapper RollupMapper",
+    "airflow.sdk.definitions.partition_mappers.chain": "lacks partitions: ChainMapper",
+    "airflow.sdk.definitions.partition_mappers.fixed_key": "lacks partitions: FixedKeyMapper",
+    "airflow.sdk.definitions.partition_mappers.identity": "lacks partitions: IdentityMapper",
+    "airflow.sdk.definitions.partition_mappers.product": "lacks partitions: ProductMapper",
+    "airflow.sdk.definitions.partition_mappers.temporal": (
+        "lacks partitions: FanOutMapper StartOfDayMapper StartOfHourMapper StartOfMonthMapper StartOfQuarterMapper "
+        "StartOfWeekMapper StartOfYearMapper"
+    ),
+    "airflow.sdk.definitions.partition_mappers.wait_policy": "lacks partitions: MinimumCount WaitForAll WaitPolicy",
+    "airflow.sdk.definitions.partition_mappers.window": (
+        "lacks partitions: DayWindow HourWindow MonthWindow QuarterWindow SegmentWindow WeekWindow Window YearWindow"
+    ),
+    "airflow.sdk.definitions.retry_policy": (
+        "piper.sdk.retry_policy: ExceptionRetryPolicy RetryAction RetryDecision RetryPolicy RetryRule; "
+        "lacks chained retry policies: ChainRetryPolicy"
+    ),
+    "airflow.sdk.definitions.taskgroup": "piper.sdk.group: MappedTaskGroup TaskGroup",
+    "airflow.sdk.definitions.template": "piper.sdk.template: literal",
+    "airflow.sdk.definitions.timetables.assets": (
+        "piper.sdk.timetables: AssetOrTimeSchedule AssetTriggeredTimetable; "
+        "lacks partitions: PartitionedAssetTimetable PartitionedAtRuntime"
+    ),
+    "airflow.sdk.definitions.timetables.events": "piper.sdk.timetables: EventsTimetable",
+    "airflow.sdk.definitions.timetables.interval": (
+        "piper.sdk.timetables: CronDataIntervalTimetable DeltaDataIntervalTimetable"
+    ),
+    "airflow.sdk.definitions.timetables.simple": (
+        "piper.sdk.timetables: ContinuousTimetable NullTimetable OnceTimetable"
+    ),
+    "airflow.sdk.definitions.timetables.trigger": (
+        "piper.sdk.timetables: CronTriggerTimetable DeltaTriggerTimetable MultipleCronTriggerTimetable; "
+        "lacks partitions: CronPartitionTimetable"
+    ),
+    "airflow.sdk.definitions.variable": "piper.sdk.variable: Variable",
+    "airflow.sdk.definitions.xcom_arg": (
+        "piper.sdk.xcom_arg: ConcatXComArg MapXComArg PlainXComArg XComArg ZipXComArg"
+    ),
+    "airflow.sdk.exceptions": "is piper.sdk.exceptions",
+    "airflow.sdk.execution_time.cache": "lacks secrets backends: SecretCache",
+    "airflow.sdk.execution_time.comms": "lacks supervisor: SUPERVISOR_COMMS",
+    "airflow.sdk.execution_time.context": (
+        "piper.sdk.execution.environment: AIRFLOW_VAR_NAME_FORMAT_MAPPING context_to_airflow_vars; "
+        "piper.sdk.execution.lookups: ConnectionAccessor VariableAccessor; "
+        "piper.sdk.execution.asset_events: InletEventsAccessor InletEventsAccessors=InletEvents "
+        "OutletEventAccessor=OutletEvent OutletEventAccessors=OutletEvents "
+        "TriggeringAssetEventsAccessor=TriggeringEvents; "
+        "lacks state stores: NEVER_EXPIRE AssetStateStoreAccessor AssetStateStoreAccessors TaskStateStoreAccessor"
+    ),
+    "airflow.sdk.execution_time.lazy_sequence": "piper.sdk.execution.xcoms: LazyXComSequence",
+    "airflow.sdk.execution_time.macros": "is piper.sdk.execution.macros",
+    "airflow.sdk.execution_time.secrets_masker": "piper.sdk.execution.masking: mask_secret redact",
+    "airflow.sdk.execution_time.task_runner": "piper.sdk.execution.instance: RuntimeTaskInstance",
+    "airflow.sdk.execution_time.timeout": "piper.compat.types: timeout",
+    "airflow.sdk.execution_time.xcom": "piper.sdk.xcom: XCom",
+    "airflow.sdk.io": "lacks object storage paths: ObjectStoragePath attach get_fs has_fs",
+    "airflow.sdk.io.fs": "lacks object storage paths: get_fs has_fs",
+    "airflow.sdk.io.path": "lacks object storage paths: ObjectStoragePath",
+    "airflow.sdk.lineage": (
+        "piper.compat.lineage: HookLineage HookLineageCollector HookLineageReader NoOpCollector "
+        "get_hook_lineage_collector"
+    ),
+    "airflow.sdk.listener": "piper.compat.listeners: get_listener_manager",
+    "airflow.sdk.log": "piper.sdk.execution.masking: mask_secret redact",
+    "airflow.sdk.observability.stats": "piper.compat.stats: Stats",
+    "airflow.sdk.plugins_manager": "piper.compat.plugins: AirflowPlugin",
+    "airflow.sdk.serde": "piper.sdk.execution.serde: serialize=to_json deserialize=from_json",
+    "airflow.sdk.timezone": "is piper.sdk.timezone",
+    "airflow.sdk.types": (
+        "piper.sdk.operator: Operator=AbstractOperator; piper.sdk.execution.instance: "
+        "RuntimeTaskInstanceProtocol=RuntimeTaskInstance TaskInstance=RuntimeTaskInstance; "
+        "piper.sdk.execution.dag_run: DagRunProtocol=DagRun; piper.compat.types: TaskInstanceKey"
+    ),
+}
