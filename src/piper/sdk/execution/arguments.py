@@ -24,11 +24,20 @@ def keyword_arguments(
         ValueError: a positional argument has the name of an available one, so that it would be given twice.
     """
     parameters = _signature(function).parameters
+    taken: Collection[str] = ()
     if positional:
         _refuse_reserved(parameters, len(positional), available)
+        taken = set(islice(parameters, len(positional)))
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return dict(available)
-    return {name: available[name] for name in parameters if name in available}
+        return _former(available, taken) | dict(available)
+    return {name: available[name] for name in parameters if name in available and name not in taken}
+
+
+def _former(available: Mapping[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """Keys of former Airflow versions, for a function that takes all there are."""
+    if not isinstance(available, Context):
+        return {}
+    return {name: value for name, value in available.former().items() if name not in taken}
 
 
 def _refuse_reserved(parameters: Mapping[str, inspect.Parameter], count: int, available: Mapping[str, Any]) -> None:
