@@ -15,7 +15,7 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any
+from typing import Any, overload
 
 from piper.compat.tables import LACKING, Row, Source, Table
 
@@ -66,7 +66,7 @@ class AirflowFinder(MetaPathFinder, Loader):
             return None
         spec = ModuleSpec(name, self, origin="piper.compat", is_package=name in self._table.packages)
         if spec.submodule_search_locations is not None:
-            spec.submodule_search_locations = folders_of(name)
+            spec.submodule_search_locations = Folders(name)  # type: ignore[assignment] # a list in name only
         return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -148,7 +148,7 @@ class _Names:
             why, nearest = LACKING[source.lacking]
             raise ImportError(f"Piper has no {self._module}.{name}: {why}; the nearest is {nearest}", name=self._module)
         try:
-            return getattr(import_module(source.module), source.name)
+            return _attribute(source.module, source.name)
         except ModuleNotFoundError as error:
             if not source.module.startswith(f"{ROOT}.providers."):
                 raise
@@ -160,10 +160,38 @@ class _Names:
             ) from None
 
 
-def folders_of(package: str) -> list[str]:
-    """The folders of that name on the path."""
-    relative = package.replace(".", os.sep)
-    return [folder for entry in sys.path if os.path.isdir(folder := os.path.join(entry or os.getcwd(), relative))]
+def _attribute(module: str, name: str) -> Any:
+    """What `from module import name` gives."""
+    try:
+        return getattr(import_module(module), name)
+    except AttributeError:
+        return import_module(f"{module}.{name}")
+
+
+class Folders(Sequence[str]):
+    """The folders of a package's name on the path, as it is now: each file's bundle adds to the path."""
+
+    def __init__(self, package: str) -> None:
+        self._relative = package.replace(".", os.sep)
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._now()[index]
+
+    def __repr__(self) -> str:
+        return f"Folders({self._now()})"
+
+    def _now(self) -> list[str]:
+        folders = (os.path.join(entry or os.getcwd(), self._relative) for entry in sys.path)
+        return [folder for folder in folders if os.path.isdir(folder)]
 
 
 def provider_of(module: str) -> list[str]:

@@ -41,6 +41,7 @@ LACKING = {
     "human in the loop": ("human in the loop comes later", "BranchPythonOperator on a param that a person gives"),
     "lineage": ("lineage comes later", "Metadata"),
     "object storage paths": ("object storage paths come later", "fsspec in the task, with BaseHook"),
+    "other languages": ("tasks in other languages come later", "BashOperator"),
     "partitions": ("partitions come later", "AssetOrTimeSchedule"),
     "secrets backends": ("secrets backends come later", "PIPER_CONN_<ID> in the environment"),
     "smart sensors": ("smart sensors are gone", "BaseSensorOperator with mode='reschedule'"),

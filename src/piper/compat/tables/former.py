@@ -6,7 +6,15 @@ FORMER = {
     # --- Airflow 2 ----------------------------------------------------------------------------------
     "airflow.datasets": "airflow.sdk: Dataset=Asset DatasetAlias=AssetAlias DatasetAll=AssetAll DatasetAny=AssetAny",
     "airflow.datasets.metadata": "airflow.sdk: Metadata",
+    "airflow.io": "airflow.sdk: ObjectStoragePath",
+    "airflow.models.baseoperator": "airflow.sdk: BaseOperatorLink",
+    "airflow.models.dag": "airflow.sdk.definitions.param: DagParam",
     "airflow.models.datasets": "airflow.sdk: Dataset=Asset",
+    "airflow.models.expandinput": "airflow.sdk.definitions._internal.expandinput: ExpandInput",
+    "airflow.models.mappedoperator": "airflow.sdk.definitions.mappedoperator: MappedOperator",
+    "airflow.models.operator": "airflow.sdk.definitions._internal.abstractoperator: Operator=AbstractOperator",
+    "airflow.models.taskmixin": "airflow.models.taskmixin: TaskMixin=DependencyMixin",
+    "airflow.models.xcom_arg": "airflow.sdk.definitions.xcom_arg: PlainXComArg",
     "airflow.operators.dummy": "piper.compat.former: DummyOperator",
     "airflow.operators.subdag": "lacks subdags: SubDagOperator",
     "airflow.sensors.external_task_sensor": (
@@ -17,7 +25,13 @@ FORMER = {
     "airflow.utils.dag_parsing_context": "airflow.sdk: get_parsing_context",
     "airflow.utils.dates": "piper.compat.former: days_ago date_range parse_execution_date round_time",
     "airflow.utils.decorators": "piper.compat.former: apply_defaults",
+    "airflow.utils.db": "airflow.utils.session: create_session",
+    "airflow.utils.edgemodifier": "airflow.sdk: EdgeModifier",
     "airflow.utils.helpers": "airflow.sdk: chain cross_downstream",
+    "airflow.utils.log.secrets_masker": "airflow.sdk.log: mask_secret redact",
+    "airflow.utils.operator_helpers": (
+        "airflow.sdk.execution_time.context: AIRFLOW_VAR_NAME_FORMAT_MAPPING context_to_airflow_vars"
+    ),
     "airflow.utils.template": "airflow.sdk: literal",
     "airflow.models.dataset": "lacks database: DatasetModel DatasetEvent",
     # --- Airflow 1 ----------------------------------------------------------------------------------

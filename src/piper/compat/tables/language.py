@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LANGUAGE = {
     "airflow.sdk": (
-        "piper.sdk: *; "
+        "piper.sdk: *; piper.compat.versions: __version__=TASK_SDK; "
         "lacks partitions: AllowedKeyMapper ChainMapper CronPartitionTimetable DayWindow FanOutMapper FixedKeyMapper "
         "HourWindow IdentityMapper MinimumCount MonthWindow PartitionMapper PartitionedAssetTimetable "
         "PartitionedAtRuntime ProductMapper QuarterWindow RollupMapper SegmentWindow StartOfDayMapper "
@@ -34,10 +34,9 @@ LANGUAGE = {
     "airflow.sdk.bases.skipmixin": "piper.sdk.branch: SkipMixin XCOM_SKIPMIXIN_KEY",
     "airflow.sdk.bases.timetable": "piper.sdk.timetables: BaseTimetable",
     "airflow.sdk.bases.xcom": "piper.sdk.xcom: BaseXCom",
-    "airflow.sdk.configuration": ("piper.sdk.configuration: conf; piper.sdk.exceptions: AirflowConfigException"),
+    "airflow.sdk.configuration": ("piper.sdk.configuration: conf"),
     "airflow.sdk.definitions._internal.abstractoperator": (
-        "piper.sdk.operator: AbstractOperator; piper.compat.exceptions: NotMapped; "
-        "piper.sdk.arguments: TaskStateChangeCallback=Callback"
+        "piper.sdk.operator: AbstractOperator; piper.sdk.arguments: TaskStateChangeCallback=Callback"
     ),
     "airflow.sdk.definitions._internal.expandinput": "piper.sdk.mapping: ExpandInput MappedArgument",
     "airflow.sdk.definitions._internal.mixins": "piper.sdk.node: DependencyMixin; piper.sdk.xcom_arg: ResolveMixin",
@@ -51,7 +50,8 @@ LANGUAGE = {
         "piper.compat.types: ArgNotSet is_arg_set"
     ),
     "airflow.sdk.definitions.asset": (
-        "piper.sdk.assets: Asset AssetAlias AssetAll AssetAny AssetBooleanCondition AssetNameRef AssetRef AssetUriRef "
+        "piper.sdk.assets: Asset AssetAccessControl AssetAlias AssetAll AssetAny "
+        "AssetBooleanCondition AssetNameRef AssetRef AssetUriRef "
         "BaseAsset Dataset Model; piper.sdk.execution.asset_events: AssetAliasEvent=AliasEvent; "
         "lacks asset watchers: AssetWatcher"
     ),
@@ -72,7 +72,8 @@ LANGUAGE = {
         "DagRunQueuedAtDeadline DeadlineAlert DeadlineReference FixedDatetimeDeadline deadline_reference"
     ),
     "airflow.sdk.definitions.decorators": (
-        "piper.sdk.decorators: TaskDecoratorCollection result setup task task_group teardown"
+        "piper.sdk.decorators: TaskDecorator TaskDecoratorCollection result setup task task_group teardown; "
+        "piper.sdk.dags: dag"
     ),
     "airflow.sdk.definitions.decorators.task_group": "piper.sdk.decorators: task_group",
     "airflow.sdk.definitions.edges": "piper.sdk.edges: EdgeModifier Label",
@@ -93,8 +94,7 @@ LANGUAGE = {
         "lacks partitions: DayWindow HourWindow MonthWindow QuarterWindow SegmentWindow WeekWindow Window YearWindow"
     ),
     "airflow.sdk.definitions.retry_policy": (
-        "piper.sdk.retry_policy: ExceptionRetryPolicy RetryAction RetryDecision RetryPolicy RetryRule; "
-        "lacks chained retry policies: ChainRetryPolicy"
+        "piper.sdk.retry_policy: ExceptionRetryPolicy RetryAction RetryDecision RetryPolicy RetryRule"
     ),
     "airflow.sdk.definitions.taskgroup": "piper.sdk.group: MappedTaskGroup TaskGroup",
     "airflow.sdk.definitions.template": "piper.sdk.template: literal",
@@ -119,7 +119,6 @@ LANGUAGE = {
     ),
     "airflow.sdk.exceptions": "is piper.sdk.exceptions",
     "airflow.sdk.execution_time.cache": "lacks secrets backends: SecretCache",
-    "airflow.sdk.execution_time.comms": "lacks supervisor: SUPERVISOR_COMMS",
     "airflow.sdk.execution_time.context": (
         "piper.sdk.execution.environment: AIRFLOW_VAR_NAME_FORMAT_MAPPING context_to_airflow_vars; "
         "piper.sdk.execution.lookups: ConnectionAccessor VariableAccessor; "
@@ -131,9 +130,11 @@ LANGUAGE = {
     "airflow.sdk.execution_time.lazy_sequence": "piper.sdk.execution.xcoms: LazyXComSequence",
     "airflow.sdk.execution_time.macros": "is piper.sdk.execution.macros",
     "airflow.sdk.execution_time.secrets_masker": "piper.sdk.execution.masking: mask_secret redact",
-    "airflow.sdk.execution_time.task_runner": "piper.sdk.execution.instance: RuntimeTaskInstance",
+    "airflow.sdk.execution_time.task_runner": (
+        "piper.sdk.execution.instance: RuntimeTaskInstance; lacks supervisor: SUPERVISOR_COMMS"
+    ),
     "airflow.sdk.execution_time.timeout": "piper.compat.types: timeout",
-    "airflow.sdk.execution_time.xcom": "piper.sdk.xcom: XCom",
+    "airflow.sdk.execution_time.xcom": "piper.sdk.xcom: XCom=BaseXCom",
     "airflow.sdk.io": "lacks object storage paths: ObjectStoragePath attach get_fs has_fs",
     "airflow.sdk.io.fs": "lacks object storage paths: get_fs has_fs",
     "airflow.sdk.io.path": "lacks object storage paths: ObjectStoragePath",
@@ -148,8 +149,8 @@ LANGUAGE = {
     "airflow.sdk.serde": "piper.sdk.execution.serde: serialize=to_json deserialize=from_json",
     "airflow.sdk.timezone": "is piper.sdk.timezone",
     "airflow.sdk.types": (
-        "piper.sdk.operator: Operator=AbstractOperator; piper.sdk.execution.instance: "
-        "RuntimeTaskInstanceProtocol=RuntimeTaskInstance TaskInstance=RuntimeTaskInstance; "
+        "piper.sdk.execution.instance: RuntimeTaskInstanceProtocol=RuntimeTaskInstance "
+        "TaskInstance=RuntimeTaskInstance; "
         "piper.sdk.execution.dag_run: DagRunProtocol=DagRun; piper.compat.types: TaskInstanceKey"
     ),
 }

@@ -23,32 +23,28 @@ LIBRARY = {
     # --- models: the classes of a metadata database that user code cannot reach ---------------------
     "airflow.models": (
         "piper.sdk: DAG BaseOperator BaseOperatorLink BaseXCom Connection Variable Param SkipMixin; "
-        "piper.sdk.xcom: XCom; piper.sdk.mapping: MappedOperator; piper.sdk.operator: Operator=AbstractOperator; "
+        "piper.sdk.xcom: XCom=BaseXCom; piper.sdk.mapping: MappedOperator; "
         "piper.sdk.execution.instance: TaskInstance=RuntimeTaskInstance; piper.sdk.execution.dag_run: DagRun; "
         "piper.compat.dag_bag: DagBag; piper.compat.database: ID_LEN Base Callback DagModel DagTag DagWarning "
-        "DbCallbackRequest Deadline HITLDetail Job Log Pool RenderedTaskInstanceFields TaskInstanceHistory "
+        "DbCallbackRequest Deadline HITLDetail Job Log Pool RenderedTaskInstanceFields "
         "TaskReschedule Team Trigger clear_task_instances; piper.sdk.deadlines: DeadlineAlert"
     ),
     "airflow.models.base": "piper.compat.database: ID_LEN Base",
     "airflow.models.connection": "piper.sdk.connection: Connection",
-    "airflow.models.dag": (
-        "piper.sdk.dags: DAG dag; piper.compat.database: DagModel DagTag; piper.sdk.params: DagParam"
-    ),
+    "airflow.models.dag": ("piper.sdk.dags: DAG dag; piper.compat.database: DagModel DagTag"),
     "airflow.models.dagbag": "piper.compat.dag_bag: DagBag; piper.compat.database: DBDagBag",
     "airflow.models.dagrun": "piper.sdk.execution.dag_run: DagRun DagRunType",
-    "airflow.models.expandinput": "piper.sdk.mapping: ExpandInput",
-    "airflow.models.mappedoperator": "piper.sdk.mapping: MappedOperator",
     "airflow.models.pool": "piper.compat.database: Pool",
     "airflow.models.taskinstance": (
         "piper.sdk.execution.instance: TaskInstance=RuntimeTaskInstance; "
         "piper.compat.database: clear_task_instances TaskReschedule"
     ),
     "airflow.models.taskinstancekey": "piper.compat.types: TaskInstanceKey",
-    "airflow.models.taskmixin": "piper.sdk.node: DependencyMixin TaskMixin=DependencyMixin",
+    "airflow.models.taskmixin": "piper.sdk.node: DependencyMixin",
     "airflow.models.trigger": "piper.compat.database: Trigger",
     "airflow.models.variable": "piper.sdk.variable: Variable",
-    "airflow.models.xcom": "piper.sdk.xcom: XCom BaseXCom; piper.model.spec: XCOM_RETURN_KEY=RETURN_KEY",
-    "airflow.models.xcom_arg": "piper.sdk.xcom_arg: XComArg PlainXComArg",
+    "airflow.models.xcom": "piper.sdk.xcom: XCom=BaseXCom BaseXCom; piper.model.spec: XCOM_RETURN_KEY=RETURN_KEY",
+    "airflow.models.xcom_arg": "piper.sdk.xcom_arg: XComArg",
     # --- when, in which order -----------------------------------------------------------------------
     "airflow.task.priority_strategy": "piper.sdk.weights: PriorityWeightStrategy",
     "airflow.task.trigger_rule": "piper.model.states: TriggerRule",
@@ -75,16 +71,14 @@ LIBRARY = {
     # --- utils --------------------------------------------------------------------------------------
     "airflow.utils.context": "piper.sdk.execution.context: Context; piper.compat.contexts: context_merge",
     "airflow.utils.dates": "piper.timetables: cron_presets=PRESETS",
-    "airflow.utils.db": "piper.compat.database: create_session initdb provide_session resetdb",
-    "airflow.utils.edgemodifier": "piper.sdk.edges: EdgeModifier Label",
+    "airflow.utils.db": "piper.compat.database: initdb provide_session resetdb",
+    "airflow.utils.edgemodifier": "piper.sdk.edges: Label",
     "airflow.utils.email": "piper.compat.mail: send_email",
     "airflow.utils.helpers": "piper.compat.helping: *",
     "airflow.utils.log.logging_mixin": "piper.compat.logs: LoggingMixin",
-    "airflow.utils.log.secrets_masker": "piper.sdk.execution.masking: mask_secret redact",
     "airflow.utils.net": "piper.compat.types: get_hostname",
     "airflow.utils.operator_helpers": (
-        "piper.compat.keywords: KeywordParameters determine_kwargs make_kwargs_callable; "
-        "piper.sdk.execution.environment: AIRFLOW_VAR_NAME_FORMAT_MAPPING context_to_airflow_vars"
+        "piper.compat.keywords: KeywordParameters determine_kwargs make_kwargs_callable"
     ),
     "airflow.utils.session": "piper.compat.database: NEW_SESSION create_session provide_session",
     "airflow.utils.state": (
@@ -106,7 +100,7 @@ LIBRARY = {
         "piper.sdk.decorators: DecoratedOperator TaskDecorator get_unique_task_id task_decorator_factory; "
         "piper.sdk.mapping: DecoratedMappedOperator MappedOperator; "
         "piper.compat.keywords: KeywordParameters determine_kwargs; "
-        "piper.sdk.sensor: poke_mode_only; piper.sdk.xcom: XCom; "
+        "piper.sdk.sensor: poke_mode_only; piper.sdk.xcom: XCom=BaseXCom; "
         "piper.compat.plugins: AirflowPlugin; piper.compat.types: TaskInstanceKey timeout; "
         "piper.operators.bash: SET_DURING_EXECUTION; piper.compat.contexts: context_merge; "
         "piper.sdk.execution.environment: AIRFLOW_VAR_NAME_FORMAT_MAPPING context_to_airflow_vars; "
@@ -121,12 +115,12 @@ LIBRARY = {
         "lacks object storage paths: ObjectStoragePath io; lacks state stores: ResumableJobMixin; "
         "lacks chained retry policies: ChainRetryPolicy; piper.sdk: timezone"
     ),
-    "airflow.providers.standard.decorators.bash": "piper.sdk.decorators: bash_task",
-    "airflow.providers.standard.decorators.branch_python": "piper.sdk.decorators: branch_task",
-    "airflow.providers.standard.decorators.python": "piper.sdk.decorators: python_task",
-    "airflow.providers.standard.decorators.sensor": "piper.sdk.decorators: sensor_task",
-    "airflow.providers.standard.decorators.short_circuit": "piper.sdk.decorators: short_circuit_task",
-    "airflow.providers.standard.decorators.stub": "piper.sdk.decorators: stub",
+    "airflow.providers.standard.decorators.bash": "piper.compat.decorators: bash_task",
+    "airflow.providers.standard.decorators.branch_python": "piper.compat.decorators: branch_task",
+    "airflow.providers.standard.decorators.python": "piper.compat.decorators: python_task",
+    "airflow.providers.standard.decorators.sensor": "piper.compat.decorators: sensor_task",
+    "airflow.providers.standard.decorators.short_circuit": "piper.compat.decorators: short_circuit_task",
+    "airflow.providers.standard.decorators.stub": "lacks other languages: stub",
     "airflow.providers.standard.exceptions": "is piper.compat.provider_exceptions",
     "airflow.providers.standard.hooks.filesystem": "piper.operators.hooks.filesystem: FSHook",
     "airflow.providers.standard.hooks.package_index": "lacks virtual environments: PackageIndexHook",

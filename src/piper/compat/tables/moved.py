@@ -12,7 +12,7 @@ MOVED = {
     "airflow.hooks.filesystem": "airflow.providers.standard.hooks.filesystem: FSHook",
     "airflow.hooks.package_index": "airflow.providers.standard.hooks.package_index: PackageIndexHook",
     "airflow.hooks.subprocess": "airflow.providers.standard.hooks.subprocess: SubprocessHook",
-    "airflow.io": "airflow.sdk.io: ObjectStoragePath attach get_fs has_fs",
+    "airflow.io": "airflow.sdk.io: attach get_fs has_fs",
     "airflow.io.path": "airflow.sdk.io.path: ObjectStoragePath",
     "airflow.lineage.hook": (
         "airflow.sdk.lineage: HookLineage HookLineageCollector HookLineageReader NoOpCollector "
@@ -20,13 +20,11 @@ MOVED = {
     ),
     "airflow.macros": "airflow.sdk.execution_time.macros: *",
     "airflow.models.abstractoperator": (
-        "airflow.sdk.definitions._internal.abstractoperator: AbstractOperator NotMapped TaskStateChangeCallback"
+        "airflow.sdk.definitions._internal.abstractoperator: AbstractOperator TaskStateChangeCallback"
     ),
-    "airflow.models.baseoperator": (
-        "airflow.sdk.bases.operator: BaseOperator chain chain_linear cross_downstream; airflow.sdk: BaseOperatorLink"
-    ),
+    "airflow.models.baseoperator": ("airflow.sdk.bases.operator: BaseOperator chain chain_linear cross_downstream"),
     "airflow.models.baseoperatorlink": "airflow.sdk: BaseOperatorLink",
-    "airflow.models.operator": "airflow.sdk: BaseOperator; airflow.sdk.types: Operator",
+    "airflow.models.operator": "airflow.sdk: BaseOperator",
     "airflow.models.param": "airflow.sdk: Param; airflow.sdk.definitions.param: ParamsDict",
     "airflow.models.skipmixin": "airflow.sdk.bases.skipmixin: SkipMixin",
     "airflow.notifications.basenotifier": "airflow.sdk.bases.notifier: BaseNotifier",
