@@ -29,7 +29,7 @@ lint: install ## style, types, layers
 bench: install ## the figures of bench/, against floor and limits, on this machine
 	$(BIN)/python -m bench
 
-airflow-oracle: install ## record anew what Airflow 3.3.2 makes of 300 small DAGs (half an hour)
+airflow-oracle: install ## record anew what Airflow 3.3.2 makes of 300 small DAGs (an hour)
 	$(BIN)/python -m tests.airflow_oracle.record
 
 clean: ## remove the virtual environment and caches
