@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint bench airflow-oracle clean
+.PHONY: help install demo test lint revision bench airflow-oracle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ lint: install ## style, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+revision: install ## the next migration of the database, as a draft: make revision MESSAGE="pre: what it is for"
+	$(BIN)/python -m tests.draft_revision "$(MESSAGE)"
 
 bench: install ## the figures of bench/, against floor and limits, on this machine
 	$(BIN)/python -m bench

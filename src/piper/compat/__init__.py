@@ -2,7 +2,8 @@
 
 `install()` puts a finder on `sys.meta_path`. From then on `airflow` and everything below it are modules made of
 tables (`tables`): a name in them is looked up when it is first asked for, so that importing one operator costs one
-operator. Only processes that meet user code install it: the loader does (`piper.sdk.loader`), and `piper.testing`.
+operator. Only processes that meet user code install it: the serializer's and the worker's children, and whoever
+imports `piper.testing`.
 
 There are two modes (setting `core.airflow_mode`, environment `PIPER_CORE__AIRFLOW_MODE`):
 
@@ -26,6 +27,7 @@ import os
 import sys
 import warnings
 from enum import StrEnum
+from pathlib import Path
 
 from piper.compat.finder import AirflowFinder, installed_airflow, provider_of
 from piper.compat.tables import table_for
@@ -44,10 +46,74 @@ class AirflowIsInstalled(UserWarning):
     """`airflow` is Apache Airflow in this environment, so that DAGs made with it are none of Piper's."""
 
 
-_installed: AirflowFinder | None = None
-_mode: Mode | None = None
-_origin: str | None = None
-"""Where Apache Airflow is installed."""
+class Layer:
+    """The import layer of this process.
+
+    Arguments:
+        mode: how former spellings are treated.
+    """
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self._airflow = installed_airflow()
+        self._finder = AirflowFinder(table_for(former=mode is Mode.LENIENT))
+
+    def enter(self) -> None:
+        """Let `airflow.*` names resolve."""
+        # Lazy: these reach into the authoring language, which this package does not import by itself.
+        from piper.compat import contexts, spellings
+        from piper.sdk.loader import use_import_layer
+
+        if self._airflow is None:
+            sys.meta_path.insert(0, self._finder)
+        spellings.accept(self.mode is Mode.LENIENT)
+        contexts.accept(self.mode is Mode.LENIENT)
+        use_import_layer(self)
+        self._say_if_airflow_is_installed()
+
+    def leave(self) -> None:
+        """Take the finder away, and every module that it made."""
+        from piper.compat import contexts, spellings
+        from piper.sdk.loader import use_import_layer
+
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+            for name in [name for name in sys.modules if name == "airflow" or name.startswith("airflow.")]:
+                del sys.modules[name]
+        spellings.accept(False)
+        contexts.accept(False)
+        use_import_layer(None)
+
+    def prepare(self, root: Path) -> None:
+        """Before a file is loaded: its bundle's plugins."""
+        from piper.compat.plugins import load_plugins  # few bundles have any
+
+        self._say_if_airflow_is_installed()
+        load_plugins(root)
+
+    def hint(self, module: str) -> str:
+        """What to say about a module of `airflow` that cannot be found: what to install, or the nearest there is."""
+        if not module.startswith("airflow."):
+            return ""
+        from piper.sdk.spelling import nearest  # only when something is wrong
+
+        if module.startswith("airflow.providers.") and not module.startswith("airflow.providers.standard."):
+            package = "-".join(["apache-airflow-providers", *provider_of(module)])
+            return f" (if it is installed nowhere: pip install --no-deps {package})"
+        other = nearest(module, self._finder.modules)
+        return f" (did you mean {other!r}?)" if other else ""
+
+    def _say_if_airflow_is_installed(self) -> None:
+        if self._airflow is not None:
+            warnings.warn(
+                f"Apache Airflow is installed ({self._airflow}), so that `airflow` is not Piper and its DAGs are not "
+                "seen: uninstall apache-airflow-core and apache-airflow-task-sdk in Piper's environment",
+                AirflowIsInstalled,
+                stacklevel=2,
+            )
+
+
+_layer: Layer | None = None
 
 
 def mode_of_environment() -> Mode:
@@ -69,52 +135,17 @@ def install(mode: Mode | None = None) -> None:
     Arguments:
         mode: by default what the environment asks for.
     """
-    global _installed, _mode, _origin
+    global _layer
     mode = mode or mode_of_environment()
-    if mode is not _mode:
+    if _layer is None or _layer.mode is not mode:
         uninstall()
-        _mode, _origin = mode, installed_airflow()
-    if _origin is not None:
-        warnings.warn(
-            f"Apache Airflow is installed ({_origin}), so that `airflow` is not Piper and its DAGs are not seen: "
-            "uninstall apache-airflow-core and apache-airflow-task-sdk in Piper's environment",
-            AirflowIsInstalled,
-            stacklevel=2,
-        )
-    elif _installed not in sys.meta_path:
-        _put_in_place(former=mode is Mode.LENIENT)
-
-
-def _put_in_place(*, former: bool) -> None:
-    global _installed
-    _installed = AirflowFinder(table_for(former=former))
-    sys.meta_path.insert(0, _installed)
-    # Lazy: these two reach into the authoring language, which this package does not import by itself.
-    from piper.compat import contexts, spellings
-
-    spellings.accept(former)
-    contexts.accept(former)
+        _layer = Layer(mode)
+        _layer.enter()
 
 
 def uninstall() -> None:
-    """Take the finder away, and every module that it made."""
-    global _installed, _mode
-    if _installed is not None:
-        if _installed in sys.meta_path:
-            sys.meta_path.remove(_installed)
-        for name in [name for name in sys.modules if name == "airflow" or name.startswith("airflow.")]:
-            del sys.modules[name]
-    _installed = _mode = _origin = None
-
-
-def nearest_module(name: str) -> str:
-    """What to say about a module of `airflow` that cannot be found: what it was, or the nearest that there is."""
-    if _installed is None or not name.startswith("airflow."):
-        return ""
-    from piper.sdk.spelling import nearest  # only when something is wrong
-
-    if name.startswith("airflow.providers.") and not name.startswith("airflow.providers.standard."):
-        package = "-".join(["apache-airflow-providers", *provider_of(name)])
-        return f" (if it is installed nowhere: pip install --no-deps {package})"
-    other = nearest(name, _installed.modules)
-    return f" (did you mean {other!r}?)" if other else ""
+    """As if it had never been installed."""
+    global _layer
+    if _layer is not None:
+        _layer.leave()
+        _layer = None

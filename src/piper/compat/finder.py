@@ -162,10 +162,8 @@ class _Names:
 
 def _attribute(module: str, name: str) -> Any:
     """What `from module import name` gives."""
-    try:
-        return getattr(import_module(module), name)
-    except AttributeError:
-        return import_module(f"{module}.{name}")
+    home = import_module(module)
+    return getattr(home, name) if hasattr(home, name) else import_module(f"{module}.{name}")
 
 
 class Folders(Sequence[str]):

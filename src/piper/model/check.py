@@ -1,7 +1,7 @@
 """Is this spec well formed? The one set of rules for the SDK, the serializer, the designer and the REST API.
 
 Pure and linear in the size of the spec. What concerns one task is said at its line, what concerns the
-whole at the workflow's. Whether a schedule can be followed is known to `piper.timetables`, which
+whole at the workflow's. Whether a timetable can be followed is known to `piper.timetables`, which
 this package may not import: the caller passes that rule in.
 """
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from piper.model.errors import AuthorError, InvalidSpec
 from piper.model.ids import check_group_id, check_workflow_id
-from piper.model.schedule import ContinuousTimetable, NeverTimetable, Schedule
+from piper.model.schedule import ContinuousTimetable, NeverTimetable, Timetable
 from piper.model.spec import (
     FORMAT,
     LengthExpression,
@@ -26,8 +26,8 @@ from piper.model.spec import (
 )
 from piper.model.states import TriggerRule
 
-ScheduleCheck = Callable[[Schedule], None]
-"""Raises an AuthorError when a schedule cannot be followed."""
+TimetableCheck = Callable[[Timetable], None]
+"""Raises an AuthorError when a timetable cannot be followed: `piper.timetables.check`."""
 
 TAG_LENGTH = 100
 TASK_CALLBACKS = frozenset({"execute", "success", "failure", "retry", "skipped"})
@@ -39,21 +39,21 @@ _NO_RETRY = RetrySpec()
 _ZERO = timedelta(0)
 
 
-def check_workflow(spec: WorkflowSpec, check_schedule: ScheduleCheck | None = None) -> None:
+def check_workflow(spec: WorkflowSpec, check_timetable: TimetableCheck | None = None) -> None:
     """Return if the spec is well formed.
 
     Raises:
         AuthorError: the first problem that `find_problems` finds, located.
     """
-    for problem in find_problems(spec, check_schedule):
+    for problem in find_problems(spec, check_timetable):
         raise problem
 
 
-def find_problems(spec: WorkflowSpec, check_schedule: ScheduleCheck | None = None) -> Iterator[AuthorError]:
+def find_problems(spec: WorkflowSpec, check_timetable: TimetableCheck | None = None) -> Iterator[AuthorError]:
     """Everything that is wrong with a spec, as located errors that are not raised."""
     yield from _workflow_problems(spec)
-    if check_schedule is not None:
-        yield from _attempt(lambda: check_schedule(spec.schedule), spec.source)
+    if check_timetable is not None:
+        yield from _attempt(lambda: check_timetable(spec.schedule.timetable), spec.source)
     yield from _group_problems(spec)
     yield from _edge_problems(spec)
     yield from _mapping_problems(spec)

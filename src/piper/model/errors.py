@@ -15,6 +15,7 @@
         ├── InvalidSetting
         ├── FenceLost
         ├── GuardFailed
+        ├── WrongSchema
         ├── StoreUnavailable
         └── AmbiguousCommit
 
@@ -92,6 +93,10 @@ class FenceLost(SystemFault):
 
 class GuardFailed(SystemFault):
     """A guarded update met another state than it was decided on; nothing was written."""
+
+
+class WrongSchema(SystemFault):
+    """The tables of the database are not those that this version of Piper works with."""
 
 
 class StoreUnavailable(SystemFault):

@@ -34,6 +34,7 @@ UNMAPPED = -1
 
 WORKFLOW_ID_PATTERN = re.compile(r"[\w.-]{1,250}")
 GROUP_ID_PATTERN = re.compile(r"[\w-]{1,200}")
+_LOG_NAME = re.compile(r"(\d{1,7})-(\d{1,9})\.log", re.ASCII)
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9_.~:+-]{1,250}")
 
 
@@ -62,6 +63,22 @@ def run_of(instance: int) -> int:
 def instances_of(run: int) -> tuple[int, int]:
     """First and last possible instance number of a run: the range to scan for its instances."""
     return run << ORDINAL_BITS, (run << ORDINAL_BITS) | MAX_ORDINAL
+
+
+def log_path(instance: int, try_number: int) -> str:
+    """Where the log of an attempt lies in the log store: a folder per run, a file per attempt, no name in it."""
+    return f"{log_folder(run_of(instance))}/{instance & MAX_ORDINAL}-{try_number}.log"
+
+
+def log_folder(run: int) -> str:
+    """The folder of the logs of a run's attempts, in the log store."""
+    return str(run)
+
+
+def attempt_of_log(run: int, name: str) -> tuple[int, int] | None:
+    """(instance, try number) of a log in a run's folder, from its name; None if it is not one of an attempt."""
+    match = _LOG_NAME.fullmatch(name)
+    return (instance_id(run, int(match[1])), int(match[2])) if match else None
 
 
 def check_workflow_id(value: object) -> str:

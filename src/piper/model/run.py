@@ -128,3 +128,5 @@ class Attempt(Struct, frozen=True, kw_only=True):
     parameters: Json = None
     metrics: Json = None
     environment: Json = None
+    rendered: Json = None
+    """The template fields as user code saw them, secrets masked."""

@@ -126,7 +126,11 @@ class XComPush(Struct, frozen=True, array_like=True):
 
 
 class Report(Struct, frozen=True, tag="report", omit_defaults=True):
-    """How an execution ended or paused, with all that it leaves behind: one call, one transaction."""
+    """How an execution ended or paused, with all that it leaves behind: one call, one transaction.
+
+    When an XCom is `too_large` or `invalid`, nothing of the report is stored: the execution has to be reported
+    failed instead, with that problem as its error.
+    """
 
     event: TaskEvent
     xcoms: tuple[XComPush, ...] = ()
@@ -213,6 +217,10 @@ class Mask(Struct, frozen=True, tag="mask"):
     """
 
     values: tuple[str, ...]
+
+
+class Entered(Struct, frozen=True, tag="entered"):
+    """The file is loaded and the task begins: its `execution_timeout` counts from now. For the supervisor alone."""
 
 
 class PushXCom(Struct, frozen=True, tag="push_xcom"):
@@ -359,6 +367,7 @@ Request = (
     | GetXComs
     | PushXCom
     | Mask
+    | Entered
     | GetVariable
     | SetVariable
     | DeleteVariable
@@ -372,7 +381,7 @@ Request = (
     | GetInstanceStates
     | GetAssetEvents
 )
-"""Everything that may be asked in the name of one execution: all but `Mask` of the Task API."""
+"""Everything that may be said in the name of one execution: all but `Mask` and `Entered` to the Task API."""
 
 
 class Call(Struct, frozen=True, array_like=True):

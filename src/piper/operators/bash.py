@@ -110,7 +110,7 @@ class BashOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """End the command and all that it started."""
-        self.subprocess_hook.send_sigterm()
+        self.subprocess_hook.end()
 
     def _run(self, env: dict[str, str]) -> SubprocessResult:
         bash = shutil.which("bash") or "bash"

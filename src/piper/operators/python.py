@@ -78,6 +78,8 @@ class PythonOperator(BaseOperator):
         context.update(self.op_kwargs, templates_dict=self.templates_dict)
         self.op_kwargs = self.determine_kwargs(context)
         result = self.execute_callable()
+        if result is None:  # nothing to show: most tasks return nothing
+            return None
         if self.show_return_value_in_logs:
             self.log.info("Done. Returned value was: %s", _shown(result))
         else:

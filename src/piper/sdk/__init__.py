@@ -4,23 +4,25 @@ A file of workflows is ordinary Python. What it makes (`DAG`s of operators, join
 in two kinds of process: the serializer's child, which turns it into data (`specs.spec_of`), and the
 worker's, which runs one task of it (`execution`). Names and behaviour are those of Airflow 3.3.2's
 `airflow.sdk`; what Piper adds are keyword arguments beside Airflow's (`isolation`, `memory_limit`,
-`outputs`, `metrics`; `freshness`, `compute_mode`, `compute_centres`).
+`outputs`, `metrics`; `freshness`, `compute_mode`, `compute_centres`) and the functions `log_…`.
 
 How it is put together:
 
-    node, edges          what arrows can join; labels, chain
-    operator, arguments  tasks; the arguments that all operators take
-    group, dags          what tasks belong to
-    xcom_arg, mapping    results that do not exist yet; one task, many instances
-    decorators           @task and its kin
-    timetables, assets, params, callbacks, retry_policy, weights, deadlines
-                         when it runs, on what data, with which values, and what else is called
-    specs, task_specs    all of that as data, checked; schemas describes operators, hydrate goes back
-    loader               from a file to its DAGs
-    execution            what happens inside a running task
+    node, edges              what arrows can join; labels, chain
+    operator, abstract_operator, arguments
+                             tasks; what all operators take and can do
+    group, dags, setup_teardown
+                             what tasks belong to
+    xcom_arg, mapping        results that do not exist yet; one task, many instances
+    decorators, *_decorator  functions that become tasks, groups, DAGs, assets
+    timetables, schedules, assets, params, callbacks, retry_policy, weights, deadlines
+                             when it runs, on what data, with which values, and what else is called
+    specs, task_specs        all of that as data, checked; schemas describes operators, hydrate goes back
+    loader, scope, place     from a file to its DAGs, and where in it each was written
+    execution                what happens inside a running task
 
 Invariants. What is wrong in a file is said where it is written, by file and line, with the nearest right
-name. A default is never stored, so a spec holds what the author wrote and no more. Importing this
+name. What is not given is not stored, so a spec holds what the author wrote and no more. Importing this
 package costs next to nothing: every name is looked up when it is first used, since each file's zygote is
 forked for every task and its memory is what a fork costs.
 """
@@ -33,12 +35,12 @@ from typing import Any
 _HOMES = {
     "__version__": "piper:__version__",
     "Asset": "piper.sdk.assets:Asset",
-    "asset": "piper.sdk.assets:asset",
+    "asset": "piper.sdk.asset_decorator:asset",
     "AssetAccessControl": "piper.sdk.assets:AssetAccessControl",
     "AssetAlias": "piper.sdk.assets:AssetAlias",
     "AssetAll": "piper.sdk.assets:AssetAll",
     "AssetAny": "piper.sdk.assets:AssetAny",
-    "AssetOrTimeSchedule": "piper.sdk.timetables:AssetOrTimeSchedule",
+    "AssetOrTimeSchedule": "piper.sdk.built_in_timetables:AssetOrTimeSchedule",
     "AsyncCallback": "piper.sdk.callbacks:AsyncCallback",
     "BaseAsyncOperator": "piper.sdk.operator:BaseAsyncOperator",
     "BaseBranchOperator": "piper.sdk.branch:BaseBranchOperator",
@@ -55,27 +57,32 @@ _HOMES = {
     "conf": "piper.sdk.configuration:conf",
     "Connection": "piper.sdk.connection:Connection",
     "Context": "piper.sdk.execution.context:Context",
-    "CronDataIntervalTimetable": "piper.sdk.timetables:CronDataIntervalTimetable",
-    "CronTriggerTimetable": "piper.sdk.timetables:CronTriggerTimetable",
+    "CronDataIntervalTimetable": "piper.sdk.built_in_timetables:CronDataIntervalTimetable",
+    "CronTriggerTimetable": "piper.sdk.built_in_timetables:CronTriggerTimetable",
     "cross_downstream": "piper.sdk.edges:cross_downstream",
     "DAG": "piper.sdk.dags:DAG",
-    "dag": "piper.sdk.dags:dag",
+    "dag": "piper.sdk.dag_decorator:dag",
     "DagRunState": "piper.model.states:RunState",
     "deadline_reference": "piper.sdk.deadlines:deadline_reference",
     "DeadlineAlert": "piper.sdk.deadlines:DeadlineAlert",
     "DeadlineReference": "piper.sdk.deadlines:DeadlineReference",
-    "DeltaDataIntervalTimetable": "piper.sdk.timetables:DeltaDataIntervalTimetable",
-    "DeltaTriggerTimetable": "piper.sdk.timetables:DeltaTriggerTimetable",
+    "DeltaDataIntervalTimetable": "piper.sdk.built_in_timetables:DeltaDataIntervalTimetable",
+    "DeltaTriggerTimetable": "piper.sdk.built_in_timetables:DeltaTriggerTimetable",
     "EdgeModifier": "piper.sdk.edges:EdgeModifier",
-    "EventsTimetable": "piper.sdk.timetables:EventsTimetable",
+    "EventsTimetable": "piper.sdk.built_in_timetables:EventsTimetable",
     "ExceptionRetryPolicy": "piper.sdk.retry_policy:ExceptionRetryPolicy",
     "get_current_context": "piper.sdk.execution.current:get_current_context",
     "get_parsing_context": "piper.sdk.loader:get_parsing_context",
     "Label": "piper.sdk.edges:Label",
     "literal": "piper.sdk.template:literal",
+    "log_input": "piper.sdk.execution.tracking:log_input",
+    "log_metric": "piper.sdk.execution.tracking:log_metric",
+    "log_metrics": "piper.sdk.execution.tracking:log_metrics",
+    "log_output": "piper.sdk.execution.tracking:log_output",
+    "log_parameter": "piper.sdk.execution.tracking:log_parameter",
     "macros": "piper.sdk.execution:macros",
     "Metadata": "piper.sdk.assets:Metadata",
-    "MultipleCronTriggerTimetable": "piper.sdk.timetables:MultipleCronTriggerTimetable",
+    "MultipleCronTriggerTimetable": "piper.sdk.built_in_timetables:MultipleCronTriggerTimetable",
     "Param": "piper.sdk.params:Param",
     "ParamsDict": "piper.sdk.params:ParamsDict",
     "PokeReturnValue": "piper.sdk.sensor:PokeReturnValue",
@@ -89,7 +96,7 @@ _HOMES = {
     "SkipMixin": "piper.sdk.branch:SkipMixin",
     "SyncCallback": "piper.sdk.callbacks:SyncCallback",
     "task": "piper.sdk.decorators:task",
-    "task_group": "piper.sdk.decorators:task_group",
+    "task_group": "piper.sdk.group_decorator:task_group",
     "TaskGroup": "piper.sdk.group:TaskGroup",
     "TaskInstance": "piper.sdk.execution.instance:RuntimeTaskInstance",
     "TaskInstanceState": "piper.model.states:TaskState",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, overload
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from piper.model import schedule as data
 from piper.model.spec import AssetRef as AssetReference
-from piper.sdk.dags import DAG
 
 NAME_LENGTH = 1500
 
@@ -290,6 +288,29 @@ class Metadata:
     alias: AssetAlias | None = None
 
 
+def condition_of(assets: Any) -> BaseAsset:
+    """An asset, a collection of assets (all of them), or an expression, as one condition.
+
+    Raises:
+        ValueError: something in there is no asset.
+    """
+    found = condition_or_none(assets)
+    if found is None:
+        raise ValueError(f"expected an asset, a list of assets or an expression of assets, not {assets!r}")
+    return found
+
+
+def condition_or_none(assets: Any) -> BaseAsset | None:
+    if isinstance(assets, BaseAsset):
+        return assets
+    if isinstance(assets, Collection) and not isinstance(assets, str | dict):
+        if not all(isinstance(one, BaseAsset) for one in assets):
+            raise ValueError("All elements in 'schedule' should be either assets, asset references, or asset aliases")
+        if assets:
+            return AssetAll(*assets)
+    return None
+
+
 def _name(name: Any) -> str:
     if not isinstance(name, str):
         raise ValueError(f"an asset's name must be a string, not {name!r}")
@@ -320,150 +341,3 @@ def _uri(text: str) -> str:
         host = host.rpartition("@")[2]
     query = urlencode(sorted(parse_qsl(parts.query))) if parts.query else ""
     return urlunsplit((scheme, host, parts.path.rstrip("/") or "/", query, ""))
-
-
-# --- @asset -------------------------------------------------------------------------------------
-
-_NOT_INLETS = ("self", "context", "outlet_events")
-
-
-class AssetDefinition(Asset):
-    """What `@asset` makes of a function: the asset, with a DAG of one task that makes it."""
-
-    def __init__(self, function: Callable[..., Any], dag: DAG, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.function = function
-        self.dag = dag
-        _add_main_task(function, dag, self.name, [self])
-
-
-class MultiAssetDefinition(AssetAll):
-    """What `@asset.multi` makes of a function: its assets, with a DAG of one task that makes them."""
-
-    def __init__(self, function: Callable[..., Any], dag: DAG, outlets: Collection[BaseAsset]) -> None:
-        super().__init__(*outlets)
-        self.name = function.__name__
-        self.function = function
-        self.dag = dag
-        _add_main_task(function, dag, self.name, outlets)
-
-
-def _add_main_task(function: Any, dag: DAG, name: str, outlets: Collection[BaseAsset]) -> None:
-    from piper.operators.python import AssetOperator  # the operators build upon this module
-    from piper.sdk.decorators import is_decorated_task
-
-    with dag:
-        if is_decorated_task(function):
-            if "outlets" in function.kwargs:
-                raise TypeError("@task decorator with 'outlets' argument is not supported in @asset")
-            function.override(outlets=list(outlets))()
-            return
-        AssetOperator(
-            task_id=function.__name__,
-            python_callable=function,
-            definition_name=name,
-            inlets=[Asset.ref(name=inlet) for inlet in _inlet_names(function)],
-            outlets=list(outlets),
-        )
-
-
-def _inlet_names(function: Callable[..., Any]) -> list[str]:
-    """The parameters of an `@asset` function that stand for other assets."""
-    names = []
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
-            raise TypeError(f"wildcard '{stars}{name}' is not supported in @asset")
-        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
-            raise TypeError(f"positional-only argument '{name}' without a default is not supported in @asset")
-        if name not in _NOT_INLETS and parameter.default is parameter.empty:
-            names.append(name)
-    return names
-
-
-def _refuse_nested(function: Any) -> None:
-    if function.__name__ != function.__qualname__:
-        raise ValueError(f"{function.__qualname__}: @asset does not support nested functions")
-
-
-class asset:  # noqa: N801 - a decorator
-    """Make an asset of the function that makes it, with a DAG of one task.
-
-    Example::
-
-        @asset(schedule="@daily")
-        def orders(): …
-
-        @asset(schedule=orders)
-        def report(orders): …     # parameters named like assets become inlets
-
-    Arguments:
-        schedule: when it is made.
-        name: of the asset; by default the function's.
-        uri, group, extra, access_control: see `Asset`.
-        dag_id: of the DAG; by default the asset's name.
-        dag_arguments: see `DagArguments`.
-    """
-
-    def __init__(
-        self,
-        *,
-        schedule: Any,
-        name: str | None = None,
-        uri: str | os.PathLike[str] | None = None,
-        group: str = "asset",
-        extra: Mapping[str, Any] | None = None,
-        watchers: Collection[Any] | None = None,
-        access_control: Any = None,
-        dag_id: str | None = None,
-        **dag_arguments: Any,
-    ) -> None:
-        self._name, self._uri, self._group, self._extra = name, uri, group, extra
-        self._watchers, self._access_control = watchers, access_control
-        self._dag_id = dag_id
-        self._dag_arguments = {"schedule": schedule, **dag_arguments}
-
-    def __call__(self, function: Callable[..., Any]) -> AssetDefinition:
-        _refuse_nested(function)
-        name = self._name or function.__name__
-        access = self._access_control
-        dag_access = access if not isinstance(access, AssetAccessControl) else None
-        return AssetDefinition(
-            function,
-            DAG(self._dag_id or name, access_control=dag_access, **self._dag_arguments),
-            name=name,
-            uri=self._uri if self._uri is not None else name,
-            group=self._group,
-            extra=self._extra,
-            watchers=self._watchers,
-            access_control=access if isinstance(access, AssetAccessControl) else None,
-        )
-
-    class multi:  # noqa: N801 - a decorator
-        """The same for a function that makes several assets.
-
-        Arguments:
-            schedule: when they are made.
-            outlets: the assets.
-            dag_id: of the DAG; by default the function's name.
-            dag_arguments: see `DagArguments`.
-        """
-
-        def __init__(
-            self,
-            *,
-            schedule: Any,
-            outlets: Collection[BaseAsset],
-            dag_id: str | None = None,
-            **dag_arguments: Any,
-        ) -> None:
-            if not outlets:
-                raise ValueError("no outlets provided")
-            self._outlets = outlets
-            self._dag_id = dag_id
-            self._dag_arguments = {"schedule": schedule, **dag_arguments}
-
-        def __call__(self, function: Callable[..., Any]) -> MultiAssetDefinition:
-            _refuse_nested(function)
-            dag = DAG(self._dag_id or function.__name__, **self._dag_arguments)
-            return MultiAssetDefinition(function, dag, self._outlets)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from piper.sdk.exceptions import AirflowException
-from piper.sdk.spelling import only_known
+from piper.sdk.spelling import did_you_mean, only_known
 
 _FIELDS = ("conn_type", "description", "host", "schema", "login", "password", "port", "extra")
 
@@ -175,8 +176,6 @@ class Connection:
         Raises:
             AirflowException: no hook is known for the type.
         """
-        from piper.sdk.hook import hook_class_for  # the two modules need each other
-
         hook = hook_class_for(self.conn_type)
         return hook(**{hook.conn_name_attr: self.conn_id}, **(hook_params or {}))
 
@@ -245,3 +244,32 @@ def _extra_in(query: str) -> str | None:
         return None
     values = dict(parse_qsl(query, keep_blank_values=True))
     return values.get(Connection.EXTRA_KEY) or json.dumps(values)
+
+
+# --- hooks --------------------------------------------------------------------------------------
+
+_hooks: dict[str, str] = {}
+
+
+def register_hook(conn_type: str, path: str) -> None:
+    """Say which hook is for a type of connections.
+
+    Arguments:
+        conn_type: as in `Connection.conn_type`.
+        path: dotted path of the hook's class.
+    """
+    _hooks[conn_type] = path
+
+
+def hook_class_for(conn_type: str | None) -> type[Any]:
+    """The hook for a type of connections.
+
+    Raises:
+        AirflowException: none is known.
+    """
+    path = _hooks.get(conn_type or "")
+    if path is None:
+        raise AirflowException(f"Unknown hook type {did_you_mean(str(conn_type), _hooks)}")
+    module, _, name = path.rpartition(".")
+    found: type[Any] = getattr(import_module(module), name)
+    return found

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from piper.model import schedule as data
 from piper.sdk.arguments import moment
 from piper.sdk.exceptions import AirflowTimetableInvalid
 from piper.sdk.timetables import DagRunInfo, DataInterval, TimeRestriction, Timetable
 
-WINDOW = 62
-"""Days of a custom timetable's table beyond the month it is made in."""
-
-MOST_TICKS = 4096
-"""Rows of a table; a timetable that ticks more often is asked again sooner."""
+MOST_TICKS = 5000
+"""Rows of a table. A timetable that ticks every minute has as many in three days."""
 
 MOST_STEPS = 20_000
 """Calls of user code for one table."""
+
+
+class Window(NamedTuple):
+    """The span of a table: from `begin` to `until`, made anew at `refresh`."""
+
+    begin: datetime
+    until: datetime
+    refresh: datetime
 
 
 def tabulate(
@@ -32,37 +37,54 @@ def tabulate(
     now: datetime,
     after: DataInterval | None = None,
 ) -> data.CustomTimetable:
-    """A custom timetable's coming runs, as data.
+    """A custom timetable's runs around `now`, as data.
 
-    The table begins with the month before `now` (with catchup at the first run) and reaches some two
-    months ahead. It depends on the month of `now` only, so that a file published twice in a month
-    gives the same spec.
+    The table reaches from the month before to the month after the next one, or if that is too much
+    from the day before to the day after. It depends on the month (the day) of `now` only, so that a
+    file published twice gives the same spec. With catchup it begins at the first run, or goes on from
+    `after`, and ends where it is full.
 
     Arguments:
         restriction: the DAG's bounds.
         after: go on from the run about this interval rather than from the beginning.
 
     Raises:
-        AirflowTimetableInvalid: an answer is not a run, or its dates do not advance.
+        AirflowTimetableInvalid: an answer is not a run, its dates do not advance, or it ticks too often.
     """
-    month = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    begin = (month - timedelta(days=1)).replace(day=1)
-    until = month + timedelta(days=WINDOW)
-    rows: list[data.RunDates] = []
-    refresh = month + timedelta(days=32)
-    for row in _ask(timetable, restriction, begin, after):
-        if row.run_after > until:
-            break
-        if restriction.catchup or row.run_after >= begin:
-            rows.append(row)
-        if len(rows) == MOST_TICKS:
-            refresh = rows[MOST_TICKS // 2].run_after
-            break
+    for window in _windows(now):
+        rows: list[data.RunDates] = []
+        for row in _ask(timetable, restriction, window.begin, after):
+            if row.run_after > window.until:
+                return _table(timetable, rows, window.refresh)
+            if restriction.catchup or row.run_after >= window.begin:
+                rows.append(row)
+            if len(rows) == MOST_TICKS:
+                break
+        else:
+            return _table(timetable, rows, window.refresh)
+        if restriction.catchup:
+            return _table(timetable, rows, rows[MOST_TICKS // 2].run_after)
+    raise AirflowTimetableInvalid(f"{type(timetable).__name__} ticks more than {MOST_TICKS} times in three days")
+
+
+def _windows(now: datetime) -> tuple[Window, Window]:
+    """A wide window and a narrow one."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = timedelta(days=1)
+    month = today.replace(day=1)
+    following = (month + 31 * day).replace(day=1)
+    return (
+        Window((month - day).replace(day=1), (following + 62 * day).replace(day=1), following),
+        Window(today - day, today + 2 * day, today + day),
+    )
+
+
+def _table(timetable: Timetable, rows: list[data.RunDates], refresh: datetime) -> data.CustomTimetable:
     kind = type(timetable)
     return data.CustomTimetable(
         timetable=f"{kind.__module__}.{kind.__qualname__}",
         ticks=tuple(rows),
-        refresh_after=refresh.replace(day=1) if len(rows) < MOST_TICKS else refresh,
+        refresh_after=refresh,
         description=timetable.description or timetable.summary,
         active_runs_limit=timetable.active_runs_limit,
     )

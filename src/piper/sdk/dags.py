@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cached_property, wraps
+from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 from piper.model.ids import check_workflow_id
 from piper.model.spec import RETURN_KEY, ComputeMode
 from piper.model.states import RunType, TriggerRule
 from piper.sdk import scope
-from piper.sdk.arguments import Callbacks, listed, moment
+from piper.sdk.arguments import listed, moment
+from piper.sdk.built_in_timetables import AssetTriggeredTimetable
+from piper.sdk.dag_arguments import DAG_ARGUMENTS, KINDS, DagArguments
 from piper.sdk.documents import document
 from piper.sdk.exceptions import (
     AirflowDagCycleException,
@@ -30,116 +32,19 @@ from piper.sdk.exceptions import (
 from piper.sdk.group import TaskGroup
 from piper.sdk.params import DagParam, ParamsDict
 from piper.sdk.place import Place, place_of
+from piper.sdk.schedules import as_timetable
 from piper.sdk.spelling import nearest, only_known
-from piper.sdk.timetables import Timetable, as_timetable
+from piper.sdk.timetables import Timetable
 from piper.sdk.xcom_arg import NOTSET, PlainXComArg
 
 if TYPE_CHECKING:
     import jinja2
 
-    from piper.sdk.operator import AbstractOperator
-    from piper.testing import RunResult
+    from piper.sdk.abstract_operator import AbstractOperator
 
 TAG_LENGTH = 100
 
 XComArgType = TypeVar("XComArgType", bound=PlainXComArg)
-
-
-class DagArguments(TypedDict, total=False):
-    """Arguments of a DAG.
-
-    :param description: one line about it.
-    :param schedule: when it runs: a cron expression, a preset (`@daily`), a timedelta, a timetable,
-        an asset, a list or expression of assets; None: only when it is triggered.
-    :param start_date: no logical date before; its time zone is that of the schedule. Naive: UTC.
-    :param end_date: no logical date after.
-    :param default_args: defaults of its tasks' arguments.
-    :param template_searchpath: folders where template files are looked for, beside the file's own.
-    :param template_undefined: Jinja class for names that a template asks for in vain; default: an error.
-    :param user_defined_macros: names for its templates.
-    :param user_defined_filters: filters for its templates.
-    :param max_active_tasks: most task instances in flight per run.
-    :param max_active_runs: most runs at a time.
-    :param max_consecutive_failed_dag_runs: after so many failed runs in a row it is paused; 0: never.
-    :param dagrun_timeout: a run that takes longer fails.
-    :param sla_miss_callback: no effect (removed in Airflow 3).
-    :param catchup: run every tick since `start_date`, not only the latest.
-    :param on_success_callback: called with the context when a run has succeeded.
-    :param on_failure_callback: called with the context when a run has failed.
-    :param deadline: alerts for runs that are late.
-    :param doc_md: documentation as Markdown, or the name of a file that ends in `.md`.
-    :param params: parameters of its runs.
-    :param access_control: roles and what they may do with it.
-    :param is_paused_upon_creation: whether it begins paused.
-    :param jinja_environment_kwargs: arguments of the Jinja environment of its templates.
-    :param render_template_as_native_obj: templates give Python objects rather than text.
-    :param tags: words to find it by, of at most 100 characters.
-    :param owner_links: owner → link.
-    :param auto_register: whether `with DAG(...)` registers it with its file.
-    :param fail_fast: end all running tasks when one has failed.
-    :param allowed_run_types: the only types of runs that may be made.
-    :param dag_display_name: the name that people see.
-    :param disable_bundle_versioning: run cleared tasks with the newest code.
-    :param rerun_with_latest_version: the same, for reruns; None: as the bundle's kind has it.
-    :param freshness: upstream tables and how late each may be, `{"sales": timedelta(hours=2)}` (Piper).
-    :param compute_mode: in which data centres it runs: single, chosen, dual (Piper).
-    :param compute_centres: the chosen ones (Piper).
-    """
-
-    description: str | None
-    schedule: Any
-    start_date: datetime | None
-    end_date: datetime | None
-    default_args: Mapping[str, Any] | None
-    template_searchpath: str | Iterable[str] | None
-    template_undefined: Any
-    user_defined_macros: Mapping[str, Any] | None
-    user_defined_filters: Mapping[str, Any] | None
-    max_active_tasks: int | None
-    max_active_runs: int | None
-    max_consecutive_failed_dag_runs: int | None
-    dagrun_timeout: timedelta | None
-    sla_miss_callback: Any
-    catchup: bool
-    on_success_callback: Callbacks
-    on_failure_callback: Callbacks
-    deadline: Any
-    doc_md: str | None
-    params: Mapping[str, Any] | None
-    access_control: Mapping[str, Any] | None
-    is_paused_upon_creation: bool | None
-    jinja_environment_kwargs: Mapping[str, Any] | None
-    render_template_as_native_obj: bool
-    tags: Collection[str] | None
-    owner_links: Mapping[str, str] | None
-    auto_register: bool
-    fail_fast: bool
-    allowed_run_types: RunType | str | Collection[RunType | str] | None
-    dag_display_name: str | None
-    disable_bundle_versioning: bool
-    rerun_with_latest_version: bool | None
-    freshness: Mapping[str, timedelta]
-    compute_mode: ComputeMode | str
-    compute_centres: Collection[str]
-
-
-DAG_ARGUMENTS = frozenset(DagArguments.__annotations__)
-
-_KINDS: dict[str, tuple[type, ...]] = {
-    "description": (str,),
-    "max_active_tasks": (int,),
-    "max_active_runs": (int,),
-    "max_consecutive_failed_dag_runs": (int,),
-    "dagrun_timeout": (timedelta,),
-    "catchup": (bool,),
-    "doc_md": (str,),
-    "dag_display_name": (str,),
-    "user_defined_macros": (Mapping,),
-    "user_defined_filters": (Mapping,),
-    "owner_links": (Mapping,),
-    "params": (Mapping,),
-    "freshness": (Mapping,),
-}
 
 
 class DAG:
@@ -206,6 +111,7 @@ class DAG:
         self.default_args: dict[str, Any] = {}
         self.task_dict: dict[str, AbstractOperator] = {}
         self.used_ids: set[str] = set()
+        self._suffixes: dict[str, int] = {}
         self.edge_info: dict[str, dict[str, dict[str, Any]]] = {}
         self.timezone: tzinfo = UTC
         self.tags: set[str] = set()
@@ -217,7 +123,7 @@ class DAG:
         for name, value in arguments.items():
             if value is None:
                 continue
-            kinds = _KINDS.get(name)
+            kinds = KINDS.get(name)
             if kinds is not None and not isinstance(value, kinds):
                 raise TypeError(
                     f"DAG {self.dag_id!r}: {name} must be {' or '.join(kind.__name__ for kind in kinds)}, not {value!r}"
@@ -279,7 +185,7 @@ class DAG:
             ) from error
 
     def _check_run_types(self, allowed: frozenset[RunType]) -> None:
-        if self.timetable.asset_condition is not None and not self.timetable.can_be_scheduled:
+        if isinstance(self.timetable, AssetTriggeredTimetable):
             needed, why = RunType.ASSET_TRIGGERED, "it is scheduled by assets"
         elif self.timetable.can_be_scheduled:
             needed, why = RunType.SCHEDULED, "it has a schedule"
@@ -425,7 +331,7 @@ class DAG:
         if self.fail_fast:
             FailFastDagInvalidTriggerRule.check(fail_fast=True, trigger_rule=task.trigger_rule)
         self.task_dict[task_id] = task
-        self.used_ids.add(task_id)
+        self.claim_id(task_id)
         task._dag = self
         if group is not None:
             group.add(task)
@@ -434,6 +340,20 @@ class DAG:
         """Take tasks in."""
         for task in tasks:
             self.add_task(task)
+
+    def claim_id(self, full_id: str) -> None:
+        """Note that a task or group has this id."""
+        self.used_ids.add(full_id)
+        base, separator, number = full_id.rpartition("__")
+        if separator and number.isdecimal():
+            self._suffixes[base] = max(self._suffixes.get(base, 0), int(number))
+
+    def next_free_id(self, name: str, group: TaskGroup) -> str:
+        """`name__1`, or the suffix after the highest that is in use, for a task or group in `group`."""
+        base, separator, number = name.rpartition("__")
+        if not (separator and number.isdecimal()):
+            base = name
+        return f"{base}__{self._suffixes.get(group.child_id(base), 0) + 1}"
 
     def set_dependency(self, upstream_task_id: str, downstream_task_id: str) -> None:
         """Let one of its tasks wait for another."""
@@ -549,11 +469,11 @@ class DAG:
         for task in self.task_dict.values():
             task.resolve_template_files()
 
-    def test(self, *arguments: Any, **named: Any) -> RunResult:
+    def test(self, *arguments: Any, **named: Any) -> Any:
         """Run it once in this process, without a server; see `piper.testing.dag_test` for the arguments."""
-        from piper.testing.dag_test import play_dag  # a tool of tests, not of tasks
+        from importlib import import_module  # a tool of tests, named and not imported: it builds upon this package
 
-        return play_dag(self, *arguments, **named)
+        return import_module("piper.testing.dag_test").play_dag(self, *arguments, **named)
 
     def cli(self) -> NoReturn:
         """Refused: Piper's command line knows every DAG by its file."""
@@ -627,56 +547,3 @@ _PREPARE: dict[str, Callable[[DAG, Any], None]] = {
     "fail_fast": lambda dag, value: setattr(dag, "fail_fast", bool(value)),
 }
 """What is more than a plain assignment."""
-
-
-@overload
-def dag(dag_id: str = "", **arguments: Unpack[DagArguments]) -> Callable[[Callable[..., Any]], Callable[..., DAG]]: ...
-
-
-@overload
-def dag(dag_id: Callable[..., Any]) -> Callable[..., DAG]: ...
-
-
-def dag(dag_id: Any = "", **arguments: Any) -> Any:
-    """Make DAGs by calling a function: what it makes inside belongs to the DAG.
-
-    Example::
-
-        @dag(schedule="@daily", start_date=datetime(2026, 1, 1))
-        def report(city: str = "Geneva"):
-            save(fetch(city))
-
-        report()
-
-    The function's parameters become params of the DAG; inside, each is a stand-in for the value that
-    a run has. Its name is the DAG's id unless one is given, its docstring the documentation. What it
-    returns, a task's result, is the result of the run.
-    """
-    if callable(dag_id):
-        return _dag_factory(dag_id, dag_id.__name__, {})
-    name = arguments.pop("dag_id", "") or dag_id
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., DAG]:
-        return _dag_factory(function, name.strip() or function.__name__, arguments)
-
-    return decorate
-
-
-def _dag_factory(function: Callable[..., Any], dag_id: str, arguments: dict[str, Any]) -> Callable[..., DAG]:
-    from piper.sdk.signatures import signature_of  # the two modules need each other
-
-    @wraps(function)
-    def factory(*args: Any, **kwargs: Any) -> DAG:
-        bound = signature_of(function).bind(*args, **kwargs)
-        bound.apply_defaults()
-        made = DAG(dag_id, **arguments)
-        made._place = place_of(sys._getframe(1))
-        with made:
-            if function.__doc__ and not made.doc_md:
-                made.doc_md = function.__doc__
-            result = function(**{name: made.param(name, value) for name, value in bound.arguments.items()})
-            if isinstance(result, PlainXComArg) and result.key == RETURN_KEY:
-                made.add_result(result)
-        return made
-
-    return factory

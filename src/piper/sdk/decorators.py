@@ -13,26 +13,26 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial, update_wrapper
 from importlib import import_module
 from types import FunctionType
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from piper.model.states import TriggerRule
 from piper.sdk import scope
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import CONVERTERS, uniform
-from piper.sdk.dags import dag
 from piper.sdk.exceptions import AirflowException, AirflowSkipException
 from piper.sdk.functions import call_of, check_names, has_multiple_outputs
-from piper.sdk.group import MappedTaskGroup, TaskGroup, next_free_id
+from piper.sdk.group import TaskGroup
+from piper.sdk.group_decorator import TaskGroupFactory, task_group
 from piper.sdk.mapping import (
     DecoratedMappedOperator,
     DictOfLists,
     ExpandInput,
     ListOfDicts,
-    MappedArgument,
     check_list_of_dicts,
     check_mappable,
     refuse_duplicates,
 )
-from piper.sdk.operator import AbstractOperator, BaseOperator
+from piper.sdk.operator import BaseOperator
 from piper.sdk.place import place_of
 from piper.sdk.signatures import signature_of
 from piper.sdk.spelling import did_you_mean
@@ -42,7 +42,6 @@ __all__ = [
     "DecoratedOperator",
     "TaskDecorator",
     "TaskDecoratorCollection",
-    "dag",
     "get_unique_task_id",
     "is_decorated_task",
     "register_decorator",
@@ -70,7 +69,7 @@ def get_unique_task_id(task_id: str, dag: Any = None, task_group: TaskGroup | No
     group = task_group or scope.current_group(dag)
     if group.child_id(task_id) not in dag.used_ids:
         return task_id
-    return next_free_id(task_id, group.child_id, dag.used_ids)
+    return str(dag.next_free_id(task_id, group))
 
 
 class DecoratedOperator(BaseOperator):
@@ -79,7 +78,7 @@ class DecoratedOperator(BaseOperator):
     Arguments:
         python_callable: the function.
         op_args: its positional arguments; templated.
-        op_kwargs: its keyword arguments; templated.
+        op_kwargs: its keyword arguments; templated. Those not given come from `default_args`.
         kwargs_to_upstream: arguments for the other operator that this class takes away.
     """
 
@@ -97,8 +96,13 @@ class DecoratedOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         dag, group, defaults = self._making
-        op_kwargs = _with_default_arguments(python_callable, op_kwargs or {}, defaults)
-        call_of(python_callable).check(op_args or (), op_kwargs)
+        call = call_of(python_callable)
+        op_kwargs = dict(op_kwargs or {})
+        if defaults:
+            open_names = signature_of(python_callable).parameters.keys() - call.order[: len(op_args or ())]
+            op_kwargs = {**{name: defaults[name] for name in open_names & defaults.keys()}, **op_kwargs}
+            self.given["op_kwargs"] = op_kwargs
+        call.check(op_args or (), op_kwargs)
         self.python_callable = python_callable
         self.op_args = op_args or ()
         self.op_kwargs = op_kwargs
@@ -111,16 +115,6 @@ class DecoratedOperator(BaseOperator):
     def is_async(self) -> bool:
         """Whether the function is a coroutine function."""
         return inspect.iscoroutinefunction(inspect.unwrap(self.python_callable))
-
-
-def _with_default_arguments(
-    function: Callable[..., Any], op_kwargs: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> dict[str, Any]:
-    """`default_args` also give values to parameters of the function."""
-    if not defaults:
-        return dict(op_kwargs)
-    names = signature_of(function).parameters
-    return {**{name: value for name, value in defaults.items() if name in names}, **op_kwargs}
 
 
 class TaskDecorator(Generic[P, R]):
@@ -301,6 +295,9 @@ def task_decorator_factory(
     )
 
 
+BATTERIES = "piper.operators"
+"""The package whose operators come with Piper: named and not imported, since it builds upon this one."""
+
 _registered: dict[str, str] = {}
 
 
@@ -336,9 +333,7 @@ class TaskDecoratorCollection:
 
     @staticmethod
     def _known() -> dict[str, str]:
-        from piper.operators import DECORATORS  # the operators build upon this module
-
-        return {**DECORATORS, **_registered}
+        return {**import_module(BATTERIES).DECORATORS, **_registered}
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._known()]
@@ -435,112 +430,3 @@ def result(t: F) -> F:
         raise TypeError("@result must be used on top of a @task-decorated function")
     t.returns_dag_result = True
     return t
-
-
-# --- groups -------------------------------------------------------------------------------------
-
-
-class TaskGroupFactory(Generic[P, R]):
-    """A function that makes a group of tasks each time the file calls it.
-
-    Arguments:
-        function: makes the tasks.
-        tg_kwargs: arguments of the `TaskGroup`.
-        partial_kwargs: arguments of the function, given by `partial`.
-    """
-
-    def __init__(
-        self,
-        function: Callable[P, R],
-        tg_kwargs: Mapping[str, Any] | None = None,
-        partial_kwargs: Mapping[str, Any] | None = None,
-    ) -> None:
-        if not callable(function):
-            raise TypeError(f"@task_group decorates functions, not {function!r}; use named arguments")
-        update_wrapper(self, function)
-        self.function = function
-        self.tg_kwargs = {"group_id": function.__name__, "add_suffix_on_collision": True, **(tg_kwargs or {})}
-        self.partial_kwargs = dict(partial_kwargs or {})
-        signature_of(TaskGroup).bind_partial(**self.tg_kwargs)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Make the group: what the function returns, or the group if that is nothing."""
-        return self._make(TaskGroup(**self.tg_kwargs), args, kwargs)
-
-    def _make(self, group: TaskGroup, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        with group:
-            if self.function.__doc__:
-                group.tooltip = group.tooltip or self.function.__doc__
-                group.doc_md = group.doc_md or self.function.__doc__
-            made = self.function(*args, **kwargs)
-        return group if made is None else made
-
-    def override(self, **kwargs: Any) -> TaskGroupFactory[P, R]:
-        """The same function with other arguments for its group."""
-        return TaskGroupFactory(self.function, {**self.tg_kwargs, **kwargs}, self.partial_kwargs)
-
-    def partial(self, **kwargs: Any) -> TaskGroupFactory[P, R]:
-        """Arguments of the function that all mapped instances share; `expand` follows."""
-        check_names(self.function, "partial", list(kwargs))
-        refuse_duplicates(self.partial_kwargs, kwargs, "duplicate partial")
-        return TaskGroupFactory(self.function, self.tg_kwargs, {**self.partial_kwargs, **kwargs})
-
-    def expand(self, **mapped: Any) -> Any:
-        """One instance of the whole group for each combination of elements."""
-        if not mapped:
-            raise TypeError("no arguments to expand against")
-        check_names(self.function, "expand", list(mapped))
-        check_mappable(str(self.tg_kwargs["group_id"]), mapped)
-        refuse_duplicates(self.partial_kwargs, mapped, "mapping already partial")
-        return self._expand(DictOfLists(mapped), list(mapped))
-
-    def expand_kwargs(self, kwargs: Any) -> Any:
-        """One instance of the whole group for each dict of arguments."""
-        check_list_of_dicts(kwargs)
-        parameters = signature_of(self.function).parameters.values()
-        if any(parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) for parameter in parameters):
-            raise TypeError("calling expand_kwargs() on task group function with * or ** is not supported")
-        names = [parameter.name for parameter in parameters if parameter.name not in self.partial_kwargs]
-        return self._expand(ListOfDicts(kwargs), names)
-
-    def _expand(self, expand_input: ExpandInput, names: Sequence[str]) -> Any:
-        group = MappedTaskGroup(**self.tg_kwargs)
-        group.expand_input = expand_input
-        if next(group.parent_group.iter_mapped_task_groups(), None) is not None if group.parent_group else False:
-            raise ValueError(f"group {group.group_id!r}: Nested Mapped TaskGroups are not yet supported")
-        elements = {name: MappedArgument(expand_input, name) for name in names}
-        return self._make(group, (), {**self.partial_kwargs, **elements})
-
-    def __repr__(self) -> str:
-        return f"<@task_group {self.tg_kwargs['group_id']}>"
-
-
-@overload
-def task_group(python_callable: Callable[P, R]) -> TaskGroupFactory[P, R]: ...
-
-
-@overload
-def task_group(
-    python_callable: None = None, **tg_kwargs: Any
-) -> Callable[[Callable[P, R]], TaskGroupFactory[P, R]]: ...
-
-
-def task_group(python_callable: Any = None, **tg_kwargs: Any) -> Any:
-    """Make groups of tasks by calling a function.
-
-    Example::
-
-        @task_group
-        def load(table):
-            check(extract(table))
-
-        load.expand(table=["orders", "customers"])
-
-    Arguments:
-        tg_kwargs: arguments of the `TaskGroup`; its id is the function's name unless one is given.
-    """
-    if isinstance(python_callable, str):
-        tg_kwargs["group_id"], python_callable = python_callable, None
-    if python_callable is not None:
-        return TaskGroupFactory(python_callable, tg_kwargs)
-    return partial(TaskGroupFactory, tg_kwargs=tg_kwargs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,10 @@ from piper.model.errors import InvalidName
 from piper.model.ids import check_group_id
 from piper.model.states import TriggerRule
 from piper.sdk import scope
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.documents import document
 from piper.sdk.exceptions import DuplicateTaskIdFound, NodeNotFound, TaskAlreadyInTaskGroup
 from piper.sdk.node import DependencyMixin, each
-from piper.sdk.operator import AbstractOperator
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG
@@ -81,7 +80,7 @@ class TaskGroup(DependencyMixin):
         self.group_display_name = group_display_name
         self.children: dict[str, AbstractOperator | TaskGroup] = {}
         self.upstream_ids: list[str] = []
-        owner.used_ids.add(self.group_id)
+        owner.claim_id(self.group_id)
         parent.children[self.group_id] = self
 
     @classmethod
@@ -274,20 +273,11 @@ def _tell(others: Any, group: TaskGroup, *, other_is_upstream: bool) -> None:
 
 def _free_id(group_id: str, parent: TaskGroup, suffix: bool) -> str:
     """The id itself, or with the next free suffix if it is taken and that is wanted."""
-    used = parent.dag.used_ids
-    if parent.child_id(group_id) not in used:
+    if parent.child_id(group_id) not in parent.dag.used_ids:
         return group_id
     if not suffix:
         raise DuplicateTaskIdFound(f"group_id '{group_id}' has already been added to the DAG")
-    return next_free_id(group_id, parent.child_id, used)
-
-
-def next_free_id(name: str, full_id: Any, used: Any) -> str:
-    """`name__1`, or the suffix after the highest that is in use."""
-    base = re.split(r"__\d+$", name)[0]
-    pattern = re.compile(re.escape(full_id(base)) + r"__(\d+)")
-    numbers = [int(match[1]) for taken in used if (match := pattern.fullmatch(taken))]
-    return f"{base}__{max(numbers, default=0) + 1}"
+    return parent.dag.next_free_id(group_id, parent)
 
 
 def _work_before(teardown: AbstractOperator, inside: Mapping[str, AbstractOperator]) -> Iterator[AbstractOperator]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from importlib import import_module
 from typing import Any, ClassVar
 
 from piper.sdk.connection import Connection
-from piper.sdk.exceptions import AirflowException
-from piper.sdk.spelling import did_you_mean
 
 
 class BaseHook:
@@ -60,30 +57,3 @@ class BaseHook:
     def get_conn(self) -> Any:
         """The other system's own connection object."""
         raise NotImplementedError(f"{type(self).__name__} has no get_conn()")
-
-
-_hooks: dict[str, str] = {}
-
-
-def register_hook(conn_type: str, path: str) -> None:
-    """Say which hook is for a type of connections.
-
-    Arguments:
-        conn_type: as in `Connection.conn_type`.
-        path: dotted path of the hook's class.
-    """
-    _hooks[conn_type] = path
-
-
-def hook_class_for(conn_type: str | None) -> type[Any]:
-    """The hook for a type of connections.
-
-    Raises:
-        AirflowException: none is known.
-    """
-    path = _hooks.get(conn_type or "")
-    if path is None:
-        raise AirflowException(f"Unknown hook type {did_you_mean(str(conn_type), _hooks)}")
-    module, _, name = path.rpartition(".")
-    found: type[Any] = getattr(import_module(module), name)
-    return found

@@ -8,11 +8,12 @@ from typing import Any
 
 from piper.model.errors import InvalidSpec
 from piper.model.spec import TaskSpec
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS
 from piper.sdk.dags import DAG
 from piper.sdk.data import from_data
 from piper.sdk.mapping import DictOfLists, ExpandInput, ListOfDicts, MappedOperator
-from piper.sdk.operator import AbstractOperator, BaseOperator
+from piper.sdk.operator import BaseOperator
 from piper.sdk.params import Param
 from piper.sdk.task_specs import EXPAND, EXPAND_KWARGS, INSTALLED
 from piper.sdk.xcom_arg import PlainXComArg

@@ -19,10 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 
-from piper import compat
-from piper.compat.plugins import load_plugins
 from piper.model.errors import AuthorError, InvalidSpec
 from piper.sdk import scope
 from piper.sdk.dags import DAG
@@ -30,7 +28,15 @@ from piper.sdk.hydrate import hydrate
 from piper.sdk.place import line_of
 from piper.sdk.spelling import nearest
 
-__all__ = ["LoadedFile", "ParsingContext", "get_parsing_context", "hydrate", "load_file"]
+__all__ = [
+    "ImportLayer",
+    "LoadedFile",
+    "ParsingContext",
+    "get_parsing_context",
+    "hydrate",
+    "load_file",
+    "use_import_layer",
+]
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,27 @@ def parsing_for(dag_id: str | None, task_id: str | None) -> Iterator[None]:
         _parsing = outer
 
 
+class ImportLayer(Protocol):
+    """Names that files may import besides Python's and their own (`piper.compat`)."""
+
+    def prepare(self, root: Path) -> None:
+        """Called before each file is executed, with its bundle's root; what it warns of is the file's."""
+        ...
+
+    def hint(self, module: str) -> str:
+        """What to add to the message that there is no such module; may be empty."""
+        ...
+
+
+_import_layer: ImportLayer | None = None
+
+
+def use_import_layer(layer: ImportLayer | None) -> None:
+    """Have files import through this layer from now on; None: through none."""
+    global _import_layer
+    _import_layer = layer
+
+
 _modules_of: dict[str, set[str]] = {}
 """Root → modules that earlier loads in this process imported from it."""
 
@@ -95,19 +122,19 @@ def load_file(root: Path, file: str, *, dag_id: str | None = None, task_id: str 
     with warnings.catch_warnings(record=True) as caught, scope.loading(str(path)) as loading, _on_path(str(root)):
         warnings.simplefilter("default")
         try:
-            compat.install()
-            load_plugins(root)
+            if _import_layer is not None:
+                _import_layer.prepare(root)
             with parsing_for(dag_id, task_id):
                 module = _execute(path, module_name(file))
         except (Exception, SystemExit) as error:
             _raise_located(error, root, file)
         finally:
-            imported = _imported_from(root, set(sys.modules) - before)
+            imported = _imported_from(root, set(sys.modules) - before - {module_name(file)})
             _modules_of[str(root)] = set(imported)
     return LoadedFile(
         dags=_collect(module, loading, file),
-        warnings=[_warning_text(one, root) for one in caught],
-        imported=sorted({os.path.relpath(name, root) for name in imported.values()} - {file}),
+        warnings=[*(_warning_text(one, root) for one in caught), *_never_mapped(loading, file)],
+        imported=sorted(os.path.relpath(name, root) for name in imported.values()),
     )
 
 
@@ -174,6 +201,15 @@ def _collect(module: ModuleType, loading: scope.Loading, file: str) -> dict[str,
     return dags
 
 
+def _never_mapped(loading: scope.Loading, file: str) -> list[str]:
+    return [
+        f"{file}:{line_of(partial.place)}: UserWarning: task {partial.kwargs['task_id']!r} was never mapped: "
+        "call .expand(…) on what .partial(…) gives"
+        for partial in loading.partials
+        if not partial.expanded
+    ]
+
+
 # --- what went wrong ----------------------------------------------------------------------------
 
 
@@ -210,7 +246,7 @@ def _message(error: BaseException, root: Path) -> str:
         return f"the file ends the process when it is loaded: SystemExit({error.code!r})"
     last = traceback.format_exception_only(error)[-1].strip()
     if isinstance(error, ModuleNotFoundError):
-        return last + compat.nearest_module(error.name or "")
+        return last + (_import_layer.hint(error.name or "") if _import_layer is not None else "")
     if isinstance(error, ImportError):
         return last + _nearest_import(error)
     if isinstance(error, SyntaxError):

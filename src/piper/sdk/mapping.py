@@ -17,15 +17,15 @@ from piper.model.ids import check_workflow_id
 from piper.model.spec import RETURN_KEY, LengthExpression, LiteralLength, ProductLength
 from piper.model.states import TriggerRule
 from piper.sdk import scope
+from piper.sdk.abstract_operator import AbstractOperator, merge_defaults
 from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS
-from piper.sdk.operator import AbstractOperator, BaseOperator, merge_defaults
-from piper.sdk.signatures import constructor_arguments
 from piper.sdk.spelling import only_known
 from piper.sdk.xcom_arg import Reference, ResolveMixin, XComArg, references_in
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG
     from piper.sdk.group import TaskGroup
+    from piper.sdk.operator import BaseOperator
     from piper.sdk.place import Place
 
 
@@ -154,8 +154,9 @@ class OperatorPartial:
     def __init__(self, operator_class: type[BaseOperator], kwargs: dict[str, Any], place: Place | None) -> None:
         self.operator_class = operator_class
         self.kwargs = kwargs
-        self._place = place
-        self._expanded = False
+        self.place = place
+        self.expanded = False
+        scope.note_partial(self)
 
     def expand(self, **mapped: Any) -> MappedOperator:
         """One instance for each combination of elements.
@@ -183,14 +184,8 @@ class OperatorPartial:
         return self._expand(ListOfDicts(kwargs), strict=strict)
 
     def _expand(self, expand_input: ExpandInput, *, strict: bool) -> MappedOperator:
-        self._expanded = True
-        return MappedOperator(self.operator_class, self.kwargs, expand_input, strict=strict, place=self._place)
-
-    def __del__(self) -> None:
-        if not getattr(self, "_expanded", True):
-            import warnings  # only for a mistake
-
-            warnings.warn(f"Task {self.kwargs.get('task_id')!r} was never mapped!", stacklevel=1)
+        self.expanded = True
+        return MappedOperator(self.operator_class, self.kwargs, expand_input, strict=strict, place=self.place)
 
     def __rshift__(self, other: Any) -> NoReturn:
         raise TypeError(f"{self!r} is no task yet: call .expand(…) on it")
@@ -265,7 +260,7 @@ class MappedOperator(AbstractOperator):
 
     def _share(self, given: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that all instances share; the common ones among them become fields of this task."""
-        own = constructor_arguments(self.operator_class)
+        own = self.operator_class.own_arguments()
         shared = {
             name: value
             for name, value in defaults.items()

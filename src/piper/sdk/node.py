@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from piper.sdk.abstract_operator import AbstractOperator
     from piper.sdk.edges import EdgeModifier
-    from piper.sdk.operator import AbstractOperator
 
 Linkable = "DependencyMixin | Sequence[DependencyMixin]"
 

@@ -23,9 +23,9 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from piper.model.spec import Json
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, OperatorArguments
-from piper.sdk.operator import AbstractOperator, BaseOperator
-from piper.sdk.signatures import constructor_arguments
+from piper.sdk.operator import BaseOperator
 
 
 class OperatorSchema(Struct, frozen=True, omit_defaults=True):
@@ -67,7 +67,7 @@ def schema_of(operator: type[BaseOperator]) -> OperatorSchema:
         sensor=operator.sensor_spec is not BaseOperator.sensor_spec,
         branches=operator.branches,
         inert=operator.inert,
-        deferrable="deferrable" in constructor_arguments(operator),
+        deferrable="deferrable" in operator.own_arguments(),
     )
 
 
@@ -83,7 +83,7 @@ def arguments_schema(operator: type[BaseOperator]) -> dict[str, Json]:
     properties: dict[str, Json] = {}
     required: list[str] = []
     templated = set(_template_fields(operator))
-    for name, parameter in constructor_arguments(operator).items():
+    for name, parameter in operator.own_arguments().items():
         if name in OPERATOR_ARGUMENTS:
             continue
         schema = schema_of_type(hints.get(name, Any))
@@ -214,6 +214,8 @@ def _evaluated(annotations: Mapping[str, Any], names: Mapping[str, Any]) -> dict
     """Annotations as objects. Names that only type checkers see (`if TYPE_CHECKING:`) count as Any."""
     evaluated: dict[str, Any] = {}
     for name, annotation in annotations.items():
+        if isinstance(annotation, typing.ForwardRef):
+            annotation = annotation.__forward_arg__
         if isinstance(annotation, str):
             try:
                 annotation = eval(annotation, {}, _Names(names))  # noqa: S307 - what typing.get_type_hints does

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from piper.sdk.abstract_operator import AbstractOperator
     from piper.sdk.dags import DAG
     from piper.sdk.group import TaskGroup
-    from piper.sdk.operator import AbstractOperator
+    from piper.sdk.mapping import OperatorPartial
 
 _dags: list[DAG | None] = []
 _groups: list[TaskGroup] = []
@@ -45,11 +46,13 @@ def note_task(task: AbstractOperator) -> None:
 
 @dataclass(slots=True)
 class Loading:
-    """A file that is being loaded: where it is, and the DAGs that have registered themselves so far."""
+    """A file that is being loaded: where it is, and what it has made so far."""
 
     file: str
     registered: dict[int, DAG] = field(default_factory=dict)
-    """By `id()`: thousands may register, each once."""
+    """DAGs that registered themselves, by `id()`: thousands may, each once."""
+    partials: list[OperatorPartial] = field(default_factory=list)
+    """Whether `expand` followed each `partial` is known at the end."""
 
 
 _loading: Loading | None = None
@@ -92,6 +95,12 @@ def register(dag: DAG) -> None:
     """Note that the file being loaded made this DAG (`with DAG(...)` and `@dag` do)."""
     if _loading is not None:
         _loading.registered[id(dag)] = dag
+
+
+def note_partial(partial: OperatorPartial) -> None:
+    """Note that the file being loaded began a mapped task."""
+    if _loading is not None:
+        _loading.partials.append(partial)
 
 
 def loading_file() -> str:

@@ -11,13 +11,15 @@ before the inner one, and the inner teardown before the outer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from piper.sdk import scope
 from piper.sdk.exceptions import AirflowException
-from piper.sdk.node import DependencyMixin
-from piper.sdk.operator import AbstractOperator, task_of
+from piper.sdk.node import DependencyMixin, each
 from piper.sdk.scope import SetupScope
+
+if TYPE_CHECKING:
+    from piper.sdk.abstract_operator import AbstractOperator
 
 
 class SetupTeardownContext:
@@ -66,7 +68,9 @@ class SetupTeardownContext:
         """
         if not scope.setup_scopes:
             raise AirflowException("Cannot add task to context outside the context manager.")
-        scope.note_task(task_of(task))
+        for node in each(task):
+            for one in node.leaves:
+                scope.note_task(one)
 
 
 def _nest(inner: SetupScope, outer: SetupScope) -> None:
@@ -101,7 +105,7 @@ class ContextWrapper(list[Any]):
         self.tasks = list(tasks)
 
     def __enter__(self) -> type[SetupTeardownContext]:
-        return SetupTeardownContext.enter([task_of(task) for task in self.tasks])
+        return SetupTeardownContext.enter([task for node in self.tasks for task in node.leaves])
 
     def __exit__(self, *_: object) -> None:
         SetupTeardownContext.leave()

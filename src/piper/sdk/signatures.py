@@ -8,16 +8,14 @@ from functools import cache, lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
-from piper.sdk.operator import BaseOperator
-
 
 @cache
-def constructor_arguments(operator: type[BaseOperator]) -> dict[str, inspect.Parameter]:
-    """The arguments that an operator adds to the common ones, of all its ancestors, the oldest first."""
+def constructor_arguments(kind: type, base: type) -> dict[str, inspect.Parameter]:
+    """The arguments that a class and its ancestors down from `base` add to those of `base`, the oldest first."""
     found: dict[str, inspect.Parameter] = {}
-    for ancestor in reversed(operator.__mro__):
+    for ancestor in reversed(kind.__mro__):
         init = vars(ancestor).get("__init__")
-        if init is None or ancestor is BaseOperator or not issubclass(ancestor, BaseOperator):
+        if init is None or ancestor is base or not issubclass(ancestor, base):
             continue
         _, *parameters = inspect.signature(init).parameters.values()
         found.update({one.name: one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)})

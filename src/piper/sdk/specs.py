@@ -24,6 +24,7 @@ from piper.model.spec import (
     SourceLocation,
     WorkflowSpec,
 )
+from piper.sdk.built_in_timetables import AssetOrTimeSchedule
 from piper.sdk.custom_timetables import tabulate
 from piper.sdk.data import NotData, to_data
 from piper.sdk.group import MappedTaskGroup, TaskGroup
@@ -31,21 +32,15 @@ from piper.sdk.params import Param
 from piper.sdk.place import line_of
 from piper.sdk.schemas import OperatorSchema, schema_of
 from piper.sdk.spelling import did_you_mean
-from piper.sdk.task_specs import Surroundings, class_of, doc_of, task_spec
-from piper.sdk.timetables import (
-    AssetOrTimeSchedule,
-    BuiltInTimetable,
-    TimeRestriction,
-    Timetable,
-    is_custom,
-    zone_name,
-)
+from piper.sdk.task_fields import Surroundings, doc_of
+from piper.sdk.task_specs import class_of, task_spec
+from piper.sdk.timetables import BuiltInTimetable, TimeRestriction, Timetable, is_custom, zone_name
 from piper.sdk.weights import priorities
 from piper.sdk.xcom_arg import NOTSET
 
 if TYPE_CHECKING:
+    from piper.sdk.abstract_operator import AbstractOperator
     from piper.sdk.dags import DAG
-    from piper.sdk.operator import AbstractOperator
 
 
 def spec_of(dag: DAG, *, file: str, now: datetime | None = None) -> WorkflowSpec:
@@ -97,11 +92,9 @@ def _in_order(dag: DAG) -> list[AbstractOperator]:
             raise InvalidSpec(
                 f"task {task.task_id!r} waits for {hint}, which is not in {dag.dag_id!r}", line=line_of(task._place)
             )
+    written = {task_id: position for position, task_id in enumerate(dag.task_dict)}
     upstream = {
-        task_id: sorted(task.upstream_task_ids, key=list(dag.task_dict).index)
-        if len(task.upstream_task_ids) > 1
-        else task.upstream_task_ids
-        for task_id, task in dag.task_dict.items()
+        task_id: sorted(task.upstream_task_ids, key=written.__getitem__) for task_id, task in dag.task_dict.items()
     }
     return [dag.task_dict[task_id] for task_id in topological_order(upstream)]
 

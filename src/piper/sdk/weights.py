@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from piper.model.states import WeightRule
-from piper.sdk.operator import AbstractOperator
+from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.spelling import did_you_mean
 
 LIMIT = (1 << 31) - 1

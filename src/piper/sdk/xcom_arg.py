@@ -11,14 +11,16 @@ arrow: the author draws that one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from piper.model.spec import RETURN_KEY, ConcatLength, LengthExpression, ResultLength, ZipLength
 from piper.sdk.exceptions import AirflowException
+from piper.sdk.execution.templating import Templater
 from piper.sdk.node import DependencyMixin
-from piper.sdk.operator import PLAIN, AbstractOperator
 
 if TYPE_CHECKING:
+    from piper.sdk.abstract_operator import AbstractOperator
     from piper.sdk.edges import EdgeModifier
 
 
@@ -34,8 +36,11 @@ class _NotSet:
 
 NOTSET: Final = _NotSet()
 
-Reference = tuple[AbstractOperator, str]
+Reference = tuple["AbstractOperator", str]
 """A task and the key of one of its XComs."""
+
+PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
+"""Types in which no reference can hide."""
 
 
 class ResolveMixin:
@@ -346,7 +351,7 @@ def references_in(value: Any) -> list[Reference]:
             waiting += one.values()
         elif isinstance(one, list | tuple | set | frozenset):
             waiting += one
-        elif isinstance(one, AbstractOperator):
+        elif isinstance(one, Templater):
             waiting += [getattr(one, name, None) for name in one.template_fields]
     return found
 

@@ -121,13 +121,14 @@ source_file = Table(
     Column("error_line", Integer),
     Column("owners", Json),
     Column("failed_at", Instant),
+    Column("reload_at", Instant),  # when to load it again although nothing has changed
 )
 
 operator = Table(
     "operator",
     metadata,
     Column("path", Text, primary_key=True),
-    Column("bundle", Text, nullable=False, server_default=""),
+    Column("bundle", Text, primary_key=True),  # empty for those installed with Piper
     Column("team", Text, nullable=False, server_default=""),
     Column("schema", Json, nullable=False),
 )
@@ -282,6 +283,13 @@ task_instance = Table(
         sqlite_where=text("state IN ('queued', 'running')"),
         postgresql_where=text("state IN ('queued', 'running')"),
     ),
+    # What a pool that counts deferred tasks has lent to them.
+    Index(
+        "ix_task_instance_deferred",
+        "pool",
+        sqlite_where=text("state = 'deferred'"),
+        postgresql_where=text("state = 'deferred'"),
+    ),
 )
 
 attempt = Table(
@@ -304,6 +312,13 @@ attempt = Table(
     Column("parameters", Json),
     Column("metrics", Json),
     Column("environment", Json),
+    Index(
+        "ix_attempt_open",
+        "worker",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    Column("rendered", Json),
 )
 
 xcom = Table(

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Dialect, Text
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSON, TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,7 +50,10 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Json(TypeDecorator[Any]):
-    """A JSON value or a msgspec struct: JSONB on PostgreSQL, text on SQLite.
+    """A JSON value or a msgspec struct: JSON on PostgreSQL, text on SQLite.
+
+    Not JSONB, which writes numbers in its own way, forgets the order of keys and refuses a NUL in a text: a value
+    reads back as it was written, and the same from both databases. Cast the column to ask questions of its inside.
 
     Give `struct` to read the column back as that type; without, JSON values come back.
     """
@@ -66,14 +69,14 @@ class Json(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(JSONB(none_as_null=True))
+            return dialect.type_descriptor(JSON(none_as_null=True))
         return dialect.type_descriptor(Text())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         if value is None:
             return None
-        if dialect.name == "postgresql":
-            return msgspec.to_builtins(value)
+        if dialect.name == "postgresql":  # its driver encodes, with the same encoder
+            return value
         return self._encoder.encode(value).decode()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import difflib
 import heapq
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,9 +28,7 @@ from cronsim import CronSim, CronSimError
 
 from piper.model.errors import InvalidSchedule
 from piper.model.schedule import CronTimetable
-from piper.timetables.zones import SECOND, Stretch, stretches_back, stretches_from, zone
-
-MICROSECOND = timedelta(microseconds=1)
+from piper.timetables.zones import MICROSECOND, SECOND, Stretch, stretches_back, stretches_from, zone
 
 PRESETS = {
     "@hourly": "0 * * * *",

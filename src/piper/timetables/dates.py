@@ -29,8 +29,8 @@ from piper.model.schedule import (
     TimeTimetable,
 )
 from piper.timetables import cron, delta, events
-from piper.timetables.cron import MICROSECOND
 from piper.timetables.delta import EPOCH
+from piper.timetables.zones import MICROSECOND
 
 LEAST_PATIENCE = timedelta(minutes=5)
 

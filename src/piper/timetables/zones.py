@@ -23,6 +23,7 @@ from piper.model.errors import InvalidSchedule
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 FIRST_YEAR, LAST_YEAR = 3, 9998
 """Years between which every local time can be represented, whatever the offset."""

@@ -43,6 +43,7 @@ def load(tmp_path: Path) -> Load:
             file = tmp_path / f"{name.replace('__', '/')}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(textwrap.dedent(content))
+        compat.install()
         return load_file(tmp_path, "flows.py")
 
     return load

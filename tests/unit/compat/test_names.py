@@ -187,12 +187,13 @@ def test_a_star_import_gives_the_names_that_there_are() -> None:
 
 
 @pytest.mark.usefixtures("strict")
-def test_importing_a_name_imports_nothing_else() -> None:
+def test_importing_a_name_imports_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("piper.operators")]:
-        del sys.modules[name]
+        monkeypatch.delitem(sys.modules, name)
     from airflow.providers.standard.operators.empty import EmptyOperator  # noqa: F401
 
     assert [name for name in sys.modules if name.startswith("piper.operators.")] == ["piper.operators.empty"]
+    monkeypatch.delitem(sys.modules, "piper.operators.empty")
 
 
 # --- names that have changed ----------------------------------------------------------------------------

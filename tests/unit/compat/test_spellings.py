@@ -10,7 +10,6 @@ import pytest
 from piper.compat.contexts import FormerKeyWarning
 from piper.compat.spellings import FormerArgumentWarning
 from piper.model.errors import AuthorError
-from piper.operators.bash import BashOperator
 from piper.operators.empty import EmptyOperator
 from piper.operators.python import PythonOperator
 from piper.sdk import DAG
@@ -168,9 +167,8 @@ KEYS = {
 
 
 def rendering(template: str) -> Any:
-    with DAG("d") as dag:
-        BashOperator(task_id="x", bash_command=f"true {template}")
-    return run_task(dag.get_task("x"), logical_date=MONDAY)
+    operator = PythonOperator(task_id="x", python_callable=lambda text: text, op_args=[template], dag=DAG("d"))
+    return run_task(operator, logical_date=MONDAY)
 
 
 @pytest.mark.usefixtures("lenient")
@@ -179,7 +177,7 @@ def test_a_former_key_can_be_asked_for_in_templates(key: str, value: str) -> Non
     with pytest.warns(FormerKeyWarning, match=f"the context has no '{key}' since Airflow 3: use "):
         result = rendering(f"{{{{ {key} }}}}")
     assert result.state == "success"
-    assert result.rendered["bash_command"].replace(" ", "T") == f"trueT{value}"
+    assert result.result.replace(" ", "T") == value
 
 
 @pytest.mark.usefixtures("strict")

@@ -9,7 +9,7 @@ import pytest
 
 from piper.model.check import check_workflow, find_problems, topological_order
 from piper.model.errors import InvalidSchedule, InvalidSpec
-from piper.model.schedule import ContinuousTimetable, CronTimetable, OnceTimetable, Schedule
+from piper.model.schedule import ContinuousTimetable, CronTimetable, OnceTimetable, Schedule, Timetable
 from piper.model.spec import (
     FORMAT,
     ConcatLength,
@@ -167,9 +167,9 @@ def test_a_problem_is_located_at_its_task_or_else_at_its_workflow() -> None:
     assert (second.file, second.line) == ("w.py", 3)
 
 
-def test_the_rule_for_schedules_is_handed_in_and_its_refusal_is_located() -> None:
-    def refuse(schedule: Schedule) -> None:
-        raise InvalidSchedule(f"never comes: {schedule.timetable}")
+def test_the_rule_for_timetables_is_handed_in_and_its_refusal_is_located() -> None:
+    def refuse(timetable: Timetable) -> None:
+        raise InvalidSchedule(f"never comes: {timetable}")
 
     spec = workflow(schedule=Schedule(CronTimetable(("0 0 31 2 *",))))
     with pytest.raises(InvalidSchedule, match="never comes") as caught:

@@ -101,7 +101,7 @@ def test_a_decorated_function_can_branch() -> None:
 
         @task.branch
         def choose(ds: str) -> str:
-            return "a" if ds == "2026-05-04" else "b"
+            return "a" if ds == "2024-05-06" else "b"
 
         choose() >> [EmptyOperator(task_id="a"), EmptyOperator(task_id="b")]
     assert decision_of(perform(dag.get_task("choose"))) == Decision(followed=("a",))

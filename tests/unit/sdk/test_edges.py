@@ -39,7 +39,7 @@ def test_tasks_of_two_dags_cannot_be_joined() -> None:
         a = shell("a")
     with DAG("two"):
         b = shell("b")
-    with pytest.raises(RuntimeError, match="more than one Dag: .*'one'.*'two'"):
+    with pytest.raises(RuntimeError, match=r"more than one Dag: .*'one'.*'two'"):
         a >> b
 
 
@@ -104,7 +104,7 @@ def test_a_label_is_words_on_an_arrow_and_nothing_else() -> None:
         a >> Label("good") >> b
         d << Label("bad") << [b, c]
     stored = spec(dag)
-    assert [tuple(label) for label in map(lambda e: (e.upstream, e.downstream, e.label), stored.edge_labels)] == [
+    assert [(edge.upstream, edge.downstream, edge.label) for edge in stored.edge_labels] == [
         ("a", "b", "good"),
         ("b", "d", "bad"),
         ("c", "d", "bad"),

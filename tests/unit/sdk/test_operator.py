@@ -94,15 +94,17 @@ def test_a_task_id_may_have_letters_of_any_alphabet() -> None:
 
 
 def test_two_tasks_of_a_dag_cannot_have_one_id() -> None:
-    with DAG("d"), pytest.raises(DuplicateTaskIdFound, match="'a' has already been added to the DAG 'd'"):
+    with DAG("d"):
         shell("a")
-        shell("a")
+        with pytest.raises(DuplicateTaskIdFound, match="'a' has already been added to the DAG 'd'"):
+            shell("a")
 
 
 def test_a_task_cannot_have_the_id_of_a_group() -> None:
-    with DAG("d"), pytest.raises(DuplicateTaskIdFound):
+    with DAG("d"):
         TaskGroup("a")
-        shell("a")
+        with pytest.raises(DuplicateTaskIdFound):
+            shell("a")
 
 
 # --- default_args -------------------------------------------------------------------------------
@@ -274,7 +276,9 @@ def test_an_unknown_task_is_refused_with_the_nearest_known_one() -> None:
 
 def test_an_older_spelling_can_be_translated() -> None:
     def translate(called: str, arguments: dict[str, Any], unknown: frozenset[str]) -> dict[str, Any]:
-        return {("max_active_tis_per_dag" if name == "task_concurrency" else name): arguments[name] for name in arguments}
+        return {
+            ("max_active_tis_per_dag" if name == "task_concurrency" else name): arguments[name] for name in arguments
+        }
 
     install_translation(translate)
     try:

@@ -289,7 +289,7 @@ def test_a_function_is_asked_with_context_keys_and_its_own_arguments() -> None:
             task_id="task", python_callable=ready, op_kwargs={"day": "{{ ds }}"}, templates_dict={"x": "{{ ds }}"}
         )
     perform(sensor)
-    assert seen == [("2026-05-04", "task", {"x": "2026-05-04"})]
+    assert seen == [("2024-05-06", "task", {"x": "2024-05-06"})]
 
 
 def test_a_decorated_function_is_a_sensor_and_its_result_the_value() -> None:

@@ -102,7 +102,7 @@ def test_expressions_become_sequences() -> None:
     mapped = MapXComArg(Fixed([1, 2, 3]), [lambda n: n + 1, str]).resolve({})
     assert list(mapped) == ["2", "3", "4"]
     assert mapped[-1] == "4"
-    assert list(ZipXComArg([Fixed([1, 2, 3]), Fixed("ab".split())]).resolve({})) == [(1, "ab")]
+    assert list(ZipXComArg([Fixed([1, 2, 3]), Fixed(["ab"])]).resolve({})) == [(1, "ab")]
     filled = ZipXComArg([Fixed([1, 2]), Fixed({"k": "v"})], fillvalue=0).resolve({})
     assert list(filled) == [(1, ("k", "v")), (2, 0)]
     joined = ConcatXComArg([Fixed([1]), Fixed({"k": "v"}), Fixed([2, 3])]).resolve({})

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 import pytest
-from tests.unit.timetables.oracle import Oracle, Watch, offset_changes, watch
 
 from piper.model.schedule import CronTimetable
 from piper.timetables import first_after, last_before_or_at, ticks_after
+from tests.unit.timetables.oracle import Oracle, Watch, offset_changes, watch
 
 ZONES = {
     "America/New_York": 76,

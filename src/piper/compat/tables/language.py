@@ -4,37 +4,31 @@ from __future__ import annotations
 
 LANGUAGE = {
     "airflow.sdk": (
-        "piper.sdk: *; piper.compat.versions: __version__=TASK_SDK; "
-        "lacks partitions: AllowedKeyMapper ChainMapper CronPartitionTimetable DayWindow FanOutMapper FixedKeyMapper "
-        "HourWindow IdentityMapper MinimumCount MonthWindow PartitionMapper PartitionedAssetTimetable "
-        "PartitionedAtRuntime ProductMapper QuarterWindow RollupMapper SegmentWindow StartOfDayMapper "
-        "StartOfHourMapper StartOfMonthMapper StartOfQuarterMapper StartOfWeekMapper StartOfYearMapper WaitForAll "
-        "WeekWindow Window YearWindow; "
-        "lacks asset watchers: AssetWatcher; "
-        "lacks state stores: NEVER_EXPIRE ResumableJobMixin; "
-        "lacks object storage paths: ObjectStoragePath; "
-        "lacks lineage: lineage; "
-        "lacks secrets backends: SecretCache"
+        "piper.sdk: *; piper.compat.versions: __version__=TASK_SDK; lacks partitions: AllowedKeyMapper ChainMapper "
+        "CronPartitionTimetable DayWindow FanOutMapper FixedKeyMapper HourWindow IdentityMapper MinimumCount "
+        "MonthWindow PartitionMapper PartitionedAssetTimetable PartitionedAtRuntime ProductMapper QuarterWindow "
+        "RollupMapper SegmentWindow StartOfDayMapper StartOfHourMapper StartOfMonthMapper StartOfQuarterMapper "
+        "StartOfWeekMapper StartOfYearMapper WaitForAll WeekWindow Window YearWindow; lacks asset watchers: "
+        "AssetWatcher; lacks state stores: NEVER_EXPIRE ResumableJobMixin; lacks object storage paths: "
+        "ObjectStoragePath; lacks lineage: lineage; lacks secrets backends: SecretCache"
     ),
-    "airflow.sdk.bases.branch": "piper.sdk.branch: BaseBranchOperator BranchMixIn",
+    "airflow.sdk.bases.branch": "piper.sdk: BaseBranchOperator BranchMixIn",
     "airflow.sdk.bases.decorator": (
         "piper.sdk.decorators: DecoratedOperator TaskDecorator get_unique_task_id is_decorated_task "
-        "task_decorator_factory; piper.sdk.mapping: DecoratedMappedOperator; "
-        "piper.compat.keywords: KeywordParameters determine_kwargs"
+        "task_decorator_factory; piper.sdk.mapping: DecoratedMappedOperator; piper.compat.keywords: "
+        "KeywordParameters determine_kwargs"
     ),
-    "airflow.sdk.bases.hook": "piper.sdk.hook: BaseHook",
-    "airflow.sdk.bases.notifier": "piper.sdk.notifier: BaseNotifier",
-    "airflow.sdk.bases.operator": (
-        "piper.sdk.operator: BaseAsyncOperator BaseOperator; piper.sdk.edges: chain chain_linear cross_downstream"
-    ),
-    "airflow.sdk.bases.operatorlink": "piper.sdk.links: BaseOperatorLink",
+    "airflow.sdk.bases.hook": "piper.sdk: BaseHook",
+    "airflow.sdk.bases.notifier": "piper.sdk: BaseNotifier",
+    "airflow.sdk.bases.operator": "piper.sdk: BaseAsyncOperator BaseOperator chain chain_linear cross_downstream",
+    "airflow.sdk.bases.operatorlink": "piper.sdk: BaseOperatorLink",
     "airflow.sdk.bases.resumablejobmixin": "lacks state stores: ResumableJobMixin",
     "airflow.sdk.bases.secrets_backend": "lacks secrets backends: BaseSecretsBackend",
-    "airflow.sdk.bases.sensor": "piper.sdk.sensor: BaseSensorOperator PokeReturnValue poke_mode_only",
-    "airflow.sdk.bases.skipmixin": "piper.sdk.branch: SkipMixin XCOM_SKIPMIXIN_KEY",
+    "airflow.sdk.bases.sensor": "piper.sdk: BaseSensorOperator PokeReturnValue; piper.sdk.sensor: poke_mode_only",
+    "airflow.sdk.bases.skipmixin": "piper.sdk: SkipMixin; piper.sdk.branch: XCOM_SKIPMIXIN_KEY",
     "airflow.sdk.bases.timetable": "piper.sdk.timetables: BaseTimetable",
-    "airflow.sdk.bases.xcom": "piper.sdk.xcom: BaseXCom",
-    "airflow.sdk.configuration": ("piper.sdk.configuration: conf"),
+    "airflow.sdk.bases.xcom": "piper.sdk: BaseXCom",
+    "airflow.sdk.configuration": "piper.sdk: conf",
     "airflow.sdk.definitions._internal.abstractoperator": (
         "piper.sdk.operator: AbstractOperator; piper.sdk.arguments: TaskStateChangeCallback=Callback"
     ),
@@ -42,43 +36,43 @@ LANGUAGE = {
     "airflow.sdk.definitions._internal.mixins": "piper.sdk.node: DependencyMixin; piper.sdk.xcom_arg: ResolveMixin",
     "airflow.sdk.definitions._internal.setup_teardown": "piper.sdk.setup_teardown: SetupTeardownContext",
     "airflow.sdk.definitions._internal.templater": (
-        "piper.sdk.execution.templating: Templater; piper.sdk.template: LiteralValue; "
-        "piper.sdk.execution.jinja: FILTERS NativeEnvironment SandboxedEnvironment"
+        "piper.sdk.execution.templating: Templater; piper.sdk.template: LiteralValue; piper.sdk.execution.jinja: "
+        "FILTERS NativeEnvironment SandboxedEnvironment"
     ),
     "airflow.sdk.definitions._internal.types": (
-        "piper.sdk.xcom_arg: NOTSET; piper.operators.bash: SET_DURING_EXECUTION; "
-        "piper.compat.types: ArgNotSet is_arg_set"
+        "piper.sdk.xcom_arg: NOTSET; piper.operators.bash: SET_DURING_EXECUTION; piper.compat.types: ArgNotSet "
+        "is_arg_set"
     ),
     "airflow.sdk.definitions.asset": (
-        "piper.sdk.assets: Asset AssetAccessControl AssetAlias AssetAll AssetAny "
-        "AssetBooleanCondition AssetNameRef AssetRef AssetUriRef "
-        "BaseAsset Dataset Model; piper.sdk.execution.asset_events: AssetAliasEvent=AliasEvent; "
-        "lacks asset watchers: AssetWatcher"
+        "piper.sdk: Asset AssetAccessControl AssetAlias AssetAll AssetAny; piper.sdk.assets: AssetBooleanCondition "
+        "AssetNameRef AssetRef AssetUriRef BaseAsset Dataset Model; piper.sdk.execution.asset_events: "
+        "AssetAliasEvent=AliasEvent; lacks asset watchers: AssetWatcher"
     ),
-    "airflow.sdk.definitions.asset.access_control": "piper.sdk.assets: AssetAccessControl",
-    "airflow.sdk.definitions.asset.decorators": "piper.sdk.assets: AssetDefinition MultiAssetDefinition asset",
-    "airflow.sdk.definitions.asset.metadata": "piper.sdk.assets: Metadata",
-    "airflow.sdk.definitions.callback": "piper.sdk.callbacks: AsyncCallback Callback SyncCallback",
-    "airflow.sdk.definitions.connection": "piper.sdk.connection: Connection",
+    "airflow.sdk.definitions.asset.access_control": "piper.sdk: AssetAccessControl",
+    "airflow.sdk.definitions.asset.decorators": (
+        "piper.sdk: asset; piper.sdk.asset_decorator: AssetDefinition MultiAssetDefinition"
+    ),
+    "airflow.sdk.definitions.asset.metadata": "piper.sdk: Metadata",
+    "airflow.sdk.definitions.callback": "piper.sdk: AsyncCallback SyncCallback; piper.sdk.callbacks: Callback",
+    "airflow.sdk.definitions.connection": "piper.sdk: Connection",
     "airflow.sdk.definitions.context": (
-        "piper.sdk.execution.context: Context KNOWN_CONTEXT_KEYS; "
-        "piper.sdk.execution.current: get_current_context; "
-        "piper.sdk.loader: get_parsing_context AirflowParsingContext=ParsingContext; "
-        "piper.compat.contexts: context_merge"
+        "piper.sdk: Context get_current_context get_parsing_context; piper.sdk.execution.context: "
+        "KNOWN_CONTEXT_KEYS; piper.sdk.loader: AirflowParsingContext=ParsingContext; piper.compat.contexts: "
+        "context_merge"
     ),
-    "airflow.sdk.definitions.dag": "piper.sdk.dags: DAG dag TAG_MAX_LEN=TAG_LENGTH",
+    "airflow.sdk.definitions.dag": "piper.sdk: DAG dag; piper.sdk.dags: TAG_MAX_LEN=TAG_LENGTH",
     "airflow.sdk.definitions.deadline": (
-        "piper.sdk.deadlines: AverageRuntimeDeadline BaseDeadlineReference DagRunLogicalDateDeadline "
-        "DagRunQueuedAtDeadline DeadlineAlert DeadlineReference FixedDatetimeDeadline deadline_reference"
+        "piper.sdk: BaseDeadlineReference DeadlineAlert DeadlineReference deadline_reference; piper.sdk.deadlines: "
+        "AverageRuntimeDeadline DagRunLogicalDateDeadline DagRunQueuedAtDeadline FixedDatetimeDeadline"
     ),
     "airflow.sdk.definitions.decorators": (
-        "piper.sdk.decorators: TaskDecorator TaskDecoratorCollection result setup task task_group teardown; "
-        "piper.sdk.dags: dag"
+        "piper.sdk: result setup task task_group teardown dag; piper.sdk.decorators: TaskDecorator "
+        "TaskDecoratorCollection"
     ),
-    "airflow.sdk.definitions.decorators.task_group": "piper.sdk.decorators: task_group",
-    "airflow.sdk.definitions.edges": "piper.sdk.edges: EdgeModifier Label",
+    "airflow.sdk.definitions.decorators.task_group": "piper.sdk: task_group",
+    "airflow.sdk.definitions.edges": "piper.sdk: EdgeModifier Label",
     "airflow.sdk.definitions.mappedoperator": "piper.sdk.mapping: MappedOperator OperatorPartial",
-    "airflow.sdk.definitions.param": "piper.sdk.params: DagParam Param ParamsDict process_params",
+    "airflow.sdk.definitions.param": "piper.sdk: Param ParamsDict; piper.sdk.params: DagParam process_params",
     "airflow.sdk.definitions.partition_mappers.allowed_key": "lacks partitions: AllowedKeyMapper",
     "airflow.sdk.definitions.partition_mappers.base": "lacks partitions: PartitionMapper RollupMapper",
     "airflow.sdk.definitions.partition_mappers.chain": "lacks partitions: ChainMapper",
@@ -94,38 +88,35 @@ LANGUAGE = {
         "lacks partitions: DayWindow HourWindow MonthWindow QuarterWindow SegmentWindow WeekWindow Window YearWindow"
     ),
     "airflow.sdk.definitions.retry_policy": (
-        "piper.sdk.retry_policy: ExceptionRetryPolicy RetryAction RetryDecision RetryPolicy RetryRule"
+        "piper.sdk: ExceptionRetryPolicy RetryAction RetryDecision RetryPolicy RetryRule"
     ),
-    "airflow.sdk.definitions.taskgroup": "piper.sdk.group: MappedTaskGroup TaskGroup",
-    "airflow.sdk.definitions.template": "piper.sdk.template: literal",
+    "airflow.sdk.definitions.taskgroup": "piper.sdk: TaskGroup; piper.sdk.group: MappedTaskGroup",
+    "airflow.sdk.definitions.template": "piper.sdk: literal",
     "airflow.sdk.definitions.timetables.assets": (
-        "piper.sdk.timetables: AssetOrTimeSchedule AssetTriggeredTimetable; "
-        "lacks partitions: PartitionedAssetTimetable PartitionedAtRuntime"
+        "piper.sdk: AssetOrTimeSchedule; piper.sdk.built_in_timetables: AssetTriggeredTimetable; lacks partitions: "
+        "PartitionedAssetTimetable PartitionedAtRuntime"
     ),
-    "airflow.sdk.definitions.timetables.events": "piper.sdk.timetables: EventsTimetable",
-    "airflow.sdk.definitions.timetables.interval": (
-        "piper.sdk.timetables: CronDataIntervalTimetable DeltaDataIntervalTimetable"
-    ),
+    "airflow.sdk.definitions.timetables.events": "piper.sdk: EventsTimetable",
+    "airflow.sdk.definitions.timetables.interval": "piper.sdk: CronDataIntervalTimetable DeltaDataIntervalTimetable",
     "airflow.sdk.definitions.timetables.simple": (
-        "piper.sdk.timetables: ContinuousTimetable NullTimetable OnceTimetable"
+        "piper.sdk.built_in_timetables: ContinuousTimetable NullTimetable OnceTimetable"
     ),
     "airflow.sdk.definitions.timetables.trigger": (
-        "piper.sdk.timetables: CronTriggerTimetable DeltaTriggerTimetable MultipleCronTriggerTimetable; "
-        "lacks partitions: CronPartitionTimetable"
+        "piper.sdk: CronTriggerTimetable DeltaTriggerTimetable MultipleCronTriggerTimetable; lacks partitions: "
+        "CronPartitionTimetable"
     ),
-    "airflow.sdk.definitions.variable": "piper.sdk.variable: Variable",
+    "airflow.sdk.definitions.variable": "piper.sdk: Variable",
     "airflow.sdk.definitions.xcom_arg": (
-        "piper.sdk.xcom_arg: ConcatXComArg MapXComArg PlainXComArg XComArg ZipXComArg"
+        "piper.sdk: XComArg; piper.sdk.xcom_arg: ConcatXComArg MapXComArg PlainXComArg ZipXComArg"
     ),
     "airflow.sdk.exceptions": "is piper.sdk.exceptions",
     "airflow.sdk.execution_time.cache": "lacks secrets backends: SecretCache",
     "airflow.sdk.execution_time.context": (
         "piper.sdk.execution.environment: AIRFLOW_VAR_NAME_FORMAT_MAPPING context_to_airflow_vars; "
-        "piper.sdk.execution.lookups: ConnectionAccessor VariableAccessor; "
-        "piper.sdk.execution.asset_events: InletEventsAccessor InletEventsAccessors=InletEvents "
-        "OutletEventAccessor=OutletEvent OutletEventAccessors=OutletEvents "
-        "TriggeringAssetEventsAccessor=TriggeringEvents; "
-        "lacks state stores: NEVER_EXPIRE AssetStateStoreAccessor AssetStateStoreAccessors TaskStateStoreAccessor"
+        "piper.sdk.execution.accessors: ConnectionAccessor VariableAccessor; piper.sdk.execution.asset_events: "
+        "InletEventsAccessor InletEventsAccessors=InletEvents OutletEventAccessor=OutletEvent "
+        "OutletEventAccessors=OutletEvents TriggeringAssetEventsAccessor=TriggeringEvents; lacks state stores: "
+        "NEVER_EXPIRE AssetStateStoreAccessor AssetStateStoreAccessors TaskStateStoreAccessor"
     ),
     "airflow.sdk.execution_time.lazy_sequence": "piper.sdk.execution.xcoms: LazyXComSequence",
     "airflow.sdk.execution_time.macros": "is piper.sdk.execution.macros",
@@ -134,7 +125,7 @@ LANGUAGE = {
         "piper.sdk.execution.instance: RuntimeTaskInstance; lacks supervisor: SUPERVISOR_COMMS"
     ),
     "airflow.sdk.execution_time.timeout": "piper.compat.types: timeout",
-    "airflow.sdk.execution_time.xcom": "piper.sdk.xcom: XCom=BaseXCom",
+    "airflow.sdk.execution_time.xcom": "piper.sdk: XCom=BaseXCom",
     "airflow.sdk.io": "lacks object storage paths: ObjectStoragePath attach get_fs has_fs",
     "airflow.sdk.io.fs": "lacks object storage paths: get_fs has_fs",
     "airflow.sdk.io.path": "lacks object storage paths: ObjectStoragePath",
@@ -150,7 +141,7 @@ LANGUAGE = {
     "airflow.sdk.timezone": "is piper.sdk.timezone",
     "airflow.sdk.types": (
         "piper.sdk.execution.instance: RuntimeTaskInstanceProtocol=RuntimeTaskInstance "
-        "TaskInstance=RuntimeTaskInstance; "
-        "piper.sdk.execution.dag_run: DagRunProtocol=DagRun; piper.compat.types: TaskInstanceKey"
+        "TaskInstance=RuntimeTaskInstance; piper.sdk.execution.dag_run: DagRunProtocol=DagRun; piper.compat.types: "
+        "TaskInstanceKey"
     ),
 }

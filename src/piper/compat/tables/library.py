@@ -4,10 +4,10 @@ from __future__ import annotations
 
 LIBRARY = {
     "airflow": (
-        "piper.sdk: DAG Asset XComArg; piper.compat.versions: __version__=AIRFLOW; "
-        "piper.sdk.exceptions: AirflowException; piper.sdk.assets: Dataset=Asset"
+        "piper.sdk: DAG Asset XComArg Dataset=Asset; piper.compat.versions: __version__=AIRFLOW; "
+        "piper.sdk.exceptions: AirflowException"
     ),
-    "airflow.configuration": "piper.sdk.configuration: conf; piper.sdk.exceptions: AirflowConfigException",
+    "airflow.configuration": "piper.sdk: conf; piper.sdk.exceptions: AirflowConfigException",
     "airflow.dag_processing.dagbag": "piper.compat.dag_bag: DagBag",
     "airflow.exceptions": "piper.sdk.exceptions: *; piper.compat.exceptions: *",
     "airflow.listeners": "piper.compat.listeners: hookimpl",
@@ -22,43 +22,44 @@ LIBRARY = {
     "airflow.version": "piper.compat.versions: version=AIRFLOW",
     # --- models: the classes of a metadata database that user code cannot reach ---------------------
     "airflow.models": (
-        "piper.sdk: DAG BaseOperator BaseOperatorLink BaseXCom Connection Variable Param SkipMixin; "
-        "piper.sdk.xcom: XCom=BaseXCom; piper.sdk.mapping: MappedOperator; "
-        "piper.sdk.execution.instance: TaskInstance=RuntimeTaskInstance; piper.sdk.execution.dag_run: DagRun; "
-        "piper.compat.dag_bag: DagBag; piper.compat.database: ID_LEN Base Callback DagModel DagTag DagWarning "
-        "DbCallbackRequest Deadline HITLDetail Job Log Pool RenderedTaskInstanceFields "
-        "TaskReschedule Team Trigger clear_task_instances; piper.sdk.deadlines: DeadlineAlert"
+        "piper.sdk: DAG BaseOperator BaseOperatorLink BaseXCom Connection Variable Param SkipMixin XCom=BaseXCom "
+        "DeadlineAlert; piper.sdk.mapping: MappedOperator; piper.sdk.execution.instance: "
+        "TaskInstance=RuntimeTaskInstance; piper.sdk.execution.dag_run: DagRun; piper.compat.dag_bag: DagBag; "
+        "piper.compat.database: ID_LEN Base Callback DagModel DagTag DagWarning DbCallbackRequest Deadline "
+        "HITLDetail Job Log Pool RenderedTaskInstanceFields TaskReschedule Team Trigger clear_task_instances"
     ),
     "airflow.models.base": "piper.compat.database: ID_LEN Base",
-    "airflow.models.connection": "piper.sdk.connection: Connection",
-    "airflow.models.dag": ("piper.sdk.dags: DAG dag; piper.compat.database: DagModel DagTag"),
+    "airflow.models.connection": "piper.sdk: Connection",
+    "airflow.models.dag": "piper.sdk: DAG dag; piper.compat.database: DagModel DagTag",
     "airflow.models.dagbag": "piper.compat.dag_bag: DagBag; piper.compat.database: DBDagBag",
     "airflow.models.dagrun": "piper.sdk.execution.dag_run: DagRun DagRunType",
     "airflow.models.pool": "piper.compat.database: Pool",
     "airflow.models.taskinstance": (
-        "piper.sdk.execution.instance: TaskInstance=RuntimeTaskInstance; "
-        "piper.compat.database: clear_task_instances TaskReschedule"
+        "piper.sdk.execution.instance: TaskInstance=RuntimeTaskInstance; piper.compat.database: clear_task_instances "
+        "TaskReschedule"
     ),
     "airflow.models.taskinstancekey": "piper.compat.types: TaskInstanceKey",
     "airflow.models.taskmixin": "piper.sdk.node: DependencyMixin",
     "airflow.models.trigger": "piper.compat.database: Trigger",
-    "airflow.models.variable": "piper.sdk.variable: Variable",
-    "airflow.models.xcom": "piper.sdk.xcom: XCom=BaseXCom BaseXCom; piper.model.spec: XCOM_RETURN_KEY=RETURN_KEY",
-    "airflow.models.xcom_arg": "piper.sdk.xcom_arg: XComArg",
+    "airflow.models.variable": "piper.sdk: Variable",
+    "airflow.models.xcom": "piper.sdk: XCom=BaseXCom BaseXCom; piper.model.spec: XCOM_RETURN_KEY=RETURN_KEY",
+    "airflow.models.xcom_arg": "piper.sdk: XComArg",
     # --- when, in which order -----------------------------------------------------------------------
-    "airflow.task.priority_strategy": "piper.sdk.weights: PriorityWeightStrategy",
+    "airflow.task.priority_strategy": "piper.sdk: PriorityWeightStrategy",
     "airflow.task.trigger_rule": "piper.model.states: TriggerRule",
     "airflow.task.weight_rule": "piper.model.states: WeightRule",
-    "airflow.timetables.assets": "piper.sdk.timetables: AssetOrTimeSchedule AssetTriggeredTimetable",
-    "airflow.timetables.base": "piper.sdk.timetables: DagRunInfo DataInterval TimeRestriction Timetable",
-    "airflow.timetables.events": "piper.sdk.timetables: EventsTimetable",
-    "airflow.timetables.interval": "piper.sdk.timetables: CronDataIntervalTimetable DeltaDataIntervalTimetable",
+    "airflow.timetables.assets": (
+        "piper.sdk: AssetOrTimeSchedule; piper.sdk.built_in_timetables: AssetTriggeredTimetable"
+    ),
+    "airflow.timetables.base": "piper.sdk: Timetable; piper.sdk.timetables: DagRunInfo DataInterval TimeRestriction",
+    "airflow.timetables.events": "piper.sdk: EventsTimetable",
+    "airflow.timetables.interval": "piper.sdk: CronDataIntervalTimetable DeltaDataIntervalTimetable",
     "airflow.timetables.simple": (
-        "piper.sdk.timetables: AssetTriggeredTimetable ContinuousTimetable NullTimetable OnceTimetable"
+        "piper.sdk.built_in_timetables: AssetTriggeredTimetable ContinuousTimetable NullTimetable OnceTimetable"
     ),
     "airflow.timetables.trigger": (
-        "piper.sdk.timetables: CronTriggerTimetable DeltaTriggerTimetable MultipleCronTriggerTimetable; "
-        "lacks partitions: CronPartitionTimetable"
+        "piper.sdk: CronTriggerTimetable DeltaTriggerTimetable MultipleCronTriggerTimetable; lacks partitions: "
+        "CronPartitionTimetable"
     ),
     "airflow.triggers.base": (
         "piper.sdk.trigger: BaseEventTrigger BaseTaskEndEvent BaseTrigger StartTriggerArgs TaskFailedEvent "
@@ -69,21 +70,19 @@ LIBRARY = {
         "lacks partitions: DayWindow HourWindow MonthWindow QuarterWindow SegmentWindow WeekWindow Window YearWindow"
     ),
     # --- utils --------------------------------------------------------------------------------------
-    "airflow.utils.context": "piper.sdk.execution.context: Context; piper.compat.contexts: context_merge",
+    "airflow.utils.context": "piper.sdk: Context; piper.compat.contexts: context_merge",
     "airflow.utils.dates": "piper.timetables: cron_presets=PRESETS",
     "airflow.utils.db": "piper.compat.database: initdb provide_session resetdb",
-    "airflow.utils.edgemodifier": "piper.sdk.edges: Label",
+    "airflow.utils.edgemodifier": "piper.sdk: Label",
     "airflow.utils.email": "piper.compat.mail: send_email",
     "airflow.utils.helpers": "piper.compat.helping: *",
     "airflow.utils.log.logging_mixin": "piper.compat.logs: LoggingMixin",
     "airflow.utils.net": "piper.compat.types: get_hostname",
-    "airflow.utils.operator_helpers": (
-        "piper.compat.keywords: KeywordParameters determine_kwargs make_kwargs_callable"
-    ),
+    "airflow.utils.operator_helpers": "piper.compat.keywords: KeywordParameters determine_kwargs make_kwargs_callable",
     "airflow.utils.session": "piper.compat.database: NEW_SESSION create_session provide_session",
     "airflow.utils.state": (
-        "piper.compat.states: State TerminalTIState IntermediateTIState; "
-        "piper.model.states: DagRunState=RunState TaskInstanceState=TaskState"
+        "piper.compat.states: State TerminalTIState IntermediateTIState; piper.model.states: DagRunState=RunState "
+        "TaskInstanceState=TaskState"
     ),
     "airflow.utils.strings": "piper.compat.types: to_boolean",
     "airflow.utils.types": (
@@ -96,24 +95,20 @@ LIBRARY = {
         "BaseOperatorLink BaseSensorOperator BranchMixIn Connection Context DAG DagRunState EdgeModifier "
         "ExceptionRetryPolicy Label Metadata Param PokeReturnValue RetryAction RetryDecision RetryPolicy RetryRule "
         "SkipMixin TaskGroup TaskInstanceState TriggerRule Variable WeightRule XComArg chain chain_linear conf "
-        "cross_downstream dag get_current_context get_parsing_context literal setup task task_group teardown; "
-        "piper.sdk.decorators: DecoratedOperator TaskDecorator get_unique_task_id task_decorator_factory; "
-        "piper.sdk.mapping: DecoratedMappedOperator MappedOperator; "
-        "piper.compat.keywords: KeywordParameters determine_kwargs; "
-        "piper.sdk.sensor: poke_mode_only; piper.sdk.xcom: XCom=BaseXCom; "
-        "piper.compat.plugins: AirflowPlugin; piper.compat.types: TaskInstanceKey timeout; "
-        "piper.operators.bash: SET_DURING_EXECUTION; piper.compat.contexts: context_merge; "
-        "piper.sdk.execution.environment: AIRFLOW_VAR_NAME_FORMAT_MAPPING context_to_airflow_vars; "
-        "piper.model.spec: XCOM_RETURN_KEY=RETURN_KEY; "
-        "piper.compat.lineage: HookLineage HookLineageCollector HookLineageReader NoOpCollector "
-        "get_hook_lineage_collector; "
-        "piper.sdk.exceptions: AirflowConfigException AirflowException AirflowFailException AirflowNotFoundException "
+        "cross_downstream dag get_current_context get_parsing_context literal setup task task_group teardown "
+        "XCom=BaseXCom timezone; piper.sdk.decorators: DecoratedOperator TaskDecorator get_unique_task_id "
+        "task_decorator_factory; piper.sdk.mapping: DecoratedMappedOperator MappedOperator; piper.compat.keywords: "
+        "KeywordParameters determine_kwargs; piper.sdk.sensor: poke_mode_only; piper.compat.plugins: AirflowPlugin; "
+        "piper.compat.types: TaskInstanceKey timeout; piper.operators.bash: SET_DURING_EXECUTION; "
+        "piper.compat.contexts: context_merge; piper.sdk.execution.environment: AIRFLOW_VAR_NAME_FORMAT_MAPPING "
+        "context_to_airflow_vars; piper.model.spec: XCOM_RETURN_KEY=RETURN_KEY; piper.compat.lineage: HookLineage "
+        "HookLineageCollector HookLineageReader NoOpCollector get_hook_lineage_collector; piper.sdk.exceptions: "
+        "AirflowConfigException AirflowException AirflowFailException AirflowNotFoundException "
         "AirflowOptionalProviderFeatureException AirflowSensorTimeout AirflowSkipException AirflowTaskTimeout "
         "DagRunTriggerException DownstreamTasksSkipped ParamValidationError TaskDeferred XComNotFound; "
-        "piper.compat.stats: Stats; piper.sdk.execution.masking: mask_secret redact; "
-        "piper.compat.listeners: get_listener_manager hookimpl; "
-        "lacks object storage paths: ObjectStoragePath io; lacks state stores: ResumableJobMixin; "
-        "lacks chained retry policies: ChainRetryPolicy; piper.sdk: timezone"
+        "piper.compat.stats: Stats; piper.sdk.execution.masking: mask_secret redact; piper.compat.listeners: "
+        "get_listener_manager hookimpl; lacks object storage paths: ObjectStoragePath io; lacks state stores: "
+        "ResumableJobMixin; lacks chained retry policies: ChainRetryPolicy"
     ),
     "airflow.providers.standard.decorators.bash": "piper.compat.decorators: bash_task",
     "airflow.providers.standard.decorators.branch_python": "piper.compat.decorators: branch_task",
@@ -128,7 +123,7 @@ LIBRARY = {
         "piper.operators.hooks.subprocess: SubprocessHook SubprocessResult working_directory"
     ),
     "airflow.providers.standard.operators.bash": "piper.operators.bash: BashOperator",
-    "airflow.providers.standard.operators.branch": "piper.sdk.branch: BaseBranchOperator BranchMixIn",
+    "airflow.providers.standard.operators.branch": "piper.sdk: BaseBranchOperator BranchMixIn",
     "airflow.providers.standard.operators.datetime": (
         "piper.operators.datetime: BranchDateTimeOperator target_times_as_dates"
     ),
@@ -138,10 +133,9 @@ LIBRARY = {
     ),
     "airflow.providers.standard.operators.latest_only": "piper.operators.latest_only: LatestOnlyOperator",
     "airflow.providers.standard.operators.python": (
-        "piper.operators.python: BranchPythonOperator PythonOperator ShortCircuitOperator; "
-        "piper.sdk.execution.current: get_current_context; "
-        "lacks virtual environments: BranchExternalPythonOperator BranchPythonVirtualenvOperator "
-        "ExternalPythonOperator PythonVirtualenvOperator"
+        "piper.sdk: get_current_context; piper.operators.python: BranchPythonOperator PythonOperator "
+        "ShortCircuitOperator; lacks virtual environments: BranchExternalPythonOperator "
+        "BranchPythonVirtualenvOperator ExternalPythonOperator PythonVirtualenvOperator"
     ),
     "airflow.providers.standard.operators.smooth": "piper.operators.smooth: SmoothOperator",
     "airflow.providers.standard.operators.trigger_dagrun": (
@@ -174,6 +168,6 @@ LIBRARY = {
     "airflow.providers.standard.triggers.temporal": (
         "piper.operators.triggers.temporal: DateTimeTrigger TimeDeltaTrigger"
     ),
-    "airflow.providers.standard.utils.skipmixin": "piper.sdk.branch: SkipMixin",
+    "airflow.providers.standard.utils.skipmixin": "piper.sdk: SkipMixin",
     "airflow.providers.standard.utils.weekday": "piper.operators.weekday: WeekDay",
 }

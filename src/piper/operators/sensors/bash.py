@@ -58,4 +58,4 @@ class BashSensor(BaseSensorOperator):
 
     def on_kill(self) -> None:
         """End the command and all that it started."""
-        self.subprocess_hook.send_sigterm()
+        self.subprocess_hook.end()

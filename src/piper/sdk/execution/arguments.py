@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
+from types import CodeType, FunctionType
 from typing import Any
 
 from piper.sdk.execution.context import Context
 from piper.sdk.signatures import signature_of
+
+_HAS_KWARGS = 0x08
 
 
 def keyword_arguments(
@@ -23,6 +26,8 @@ def keyword_arguments(
     Raises:
         ValueError: a positional argument has the name of an available one, so that it would be given twice.
     """
+    if type(function) is FunctionType and not positional and not hasattr(function, "__wrapped__"):
+        return _named_in_code(function.__code__, available)
     parameters = _signature(function).parameters
     taken: Collection[str] = ()
     if positional:
@@ -38,6 +43,15 @@ def _former(available: Mapping[str, Any], taken: Collection[str]) -> dict[str, A
     if not isinstance(available, Context):
         return {}
     return {name: value for name, value in available.former().items() if name not in taken}
+
+
+def _named_in_code(code: CodeType, available: Mapping[str, Any]) -> dict[str, Any]:
+    """As above, of a plain function called with keywords alone: its code says all, and needs no signature."""
+    if code.co_flags & _HAS_KWARGS:
+        return _former(available, ()) | dict(available)
+    first = code.co_posonlyargcount
+    names = code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount]
+    return {name: available[name] for name in names if name in available}
 
 
 def _refuse_reserved(parameters: Mapping[str, inspect.Parameter], count: int, available: Mapping[str, Any]) -> None:

@@ -129,13 +129,20 @@ class OutletEvents(_ByAsset, Mapping[Any, OutletEvent]):
         return len(self._events)
 
 
+def outlet_events_of(execution: Execution) -> OutletEvents:
+    """What an execution says of its outlets: the same object whenever it is asked for."""
+    if execution.outlet_events is None:
+        execution.outlet_events = OutletEvents()
+    return execution.outlet_events
+
+
 def events_of(execution: Execution) -> tuple[AssetEventOut, ...]:
     """The events that a task emits by having succeeded.
 
     Raises:
         TypeError: an extra is not JSON.
     """
-    said = execution.outlet_events
+    said = outlet_events_of(execution)
     outlets = [outlet for outlet in execution.task.outlets if isinstance(outlet, BaseAsset)]
     for key in said:
         if not any(_same(_key(key), _key(outlet)) for outlet in outlets):

@@ -90,13 +90,14 @@ async def _exhaust_async(generator: Any, execution: Execution | None) -> None:
 def _take(produced: Any, execution: Execution | None) -> None:
     """Make what a generator yielded part of the asset events."""
     from piper.sdk.assets import Metadata  # only generators get here
+    from piper.sdk.execution.asset_events import outlet_events_of
 
     if execution is None:
         raise RuntimeError("a generator that yields Metadata can only run in a task")
     if not isinstance(produced, Metadata):
         log.warning("the task yielded a %s, which is ignored: yield Metadata(asset, extra)", type(produced).__name__)
         return
-    events = execution.outlet_events
+    events = outlet_events_of(execution)
     events[produced.asset].extra.update(produced.extra)
     if produced.alias is not None:
         events[produced.alias].add(produced.asset, extra=produced.extra)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from piper.sdk.execution.current import Execution
 from piper.sdk.execution.lazy import Lazy
-from piper.sdk.execution.lookups import ConnectionAccessor, VariableAccessor
 from piper.sdk.execution.macros import Macros
 
 if TYPE_CHECKING:
     from pendulum import DateTime
+
+    from piper.model.wire import RunContext
+    from piper.sdk.execution.accessors import ConnectionAccessor, VariableAccessor
+    from piper.sdk.execution.asset_events import InletEvents, OutletEvents, TriggeringEvents
 
 Maker = Callable[[Execution], Any]
 
@@ -164,12 +167,45 @@ def _previous(read: Callable[[Any], datetime | None]) -> Maker:
 
     def make(execution: Execution) -> Lazy:
         def look() -> Any:
-            run = execution.previous_success
+            run = _previous_success(execution)
             return None if run is None else as_datetime(read(run))
 
         return Lazy(look)
 
     return make
+
+
+def _previous_success(execution: Execution) -> RunContext | None:
+    """The last successful run before this one by logical date, asked for once."""
+    from piper.sdk.execution.dag_run import previous_run  # few tasks look back
+
+    if "previous success" not in execution.answers:
+        execution.answers["previous success"] = previous_run(execution.channel, "success")
+    found: RunContext | None = execution.answers["previous success"]
+    return found
+
+
+# --- assets -------------------------------------------------------------------------------------
+
+# The module of asset events is imported where it is needed: few tasks have assets.
+
+
+def _outlet_events(execution: Execution) -> OutletEvents:
+    from piper.sdk.execution.asset_events import outlet_events_of
+
+    return outlet_events_of(execution)
+
+
+def _inlet_events(execution: Execution) -> InletEvents:
+    from piper.sdk.execution.asset_events import InletEvents
+
+    return InletEvents(execution.task.inlets, execution.channel)
+
+
+def _triggering_asset_events(execution: Execution) -> TriggeringEvents:
+    from piper.sdk.execution.asset_events import TriggeringEvents
+
+    return TriggeringEvents(execution.channel, execution.facts.run.run_type)
 
 
 # --- the other keys -----------------------------------------------------------------------------
@@ -183,7 +219,15 @@ def _params(execution: Execution) -> dict[str, Any]:
     return values
 
 
+def _connections(execution: Execution) -> ConnectionAccessor:
+    from piper.sdk.execution.accessors import ConnectionAccessor  # few templates ask for connections
+
+    return ConnectionAccessor()
+
+
 def _variables(execution: Execution) -> dict[str, VariableAccessor]:
+    from piper.sdk.execution.accessors import VariableAccessor  # or for variables
+
     return {"json": VariableAccessor(deserialize_json=True), "value": VariableAccessor(deserialize_json=False)}
 
 
@@ -212,14 +256,14 @@ class Missing:
 
 
 _ALWAYS: dict[str, Maker] = {
-    "conn": lambda execution: ConnectionAccessor(),
+    "conn": _connections,
     "dag": lambda execution: execution.task.get_dag(),
-    "dag_run": lambda execution: execution.dag_run,
-    "inlet_events": lambda execution: execution.inlet_events,
+    "dag_run": lambda execution: execution.ti.dag_run,
+    "inlet_events": _inlet_events,
     "inlets": lambda execution: execution.task.inlets,
     "macros": lambda execution: Macros(),
     "map_index_template": lambda execution: execution.task.map_index_template,
-    "outlet_events": lambda execution: execution.outlet_events,
+    "outlet_events": _outlet_events,
     "outlets": lambda execution: execution.task.outlets,
     "params": _params,
     "partition_date": lambda execution: None,
@@ -233,7 +277,7 @@ _ALWAYS: dict[str, Maker] = {
     "task_reschedule_count": lambda execution: execution.facts.reschedules,
     "task_state_store": lambda execution: Missing("task state store (AIP-103)"),
     "ti": lambda execution: execution.ti,
-    "triggering_asset_events": lambda execution: execution.triggering_asset_events,
+    "triggering_asset_events": _triggering_asset_events,
     "var": _variables,
 }
 

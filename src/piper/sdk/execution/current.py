@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from piper.model import wire
@@ -19,9 +18,8 @@ from piper.model.spec import Json
 from piper.sdk.execution.channel import Channel
 
 if TYPE_CHECKING:
-    from piper.sdk.execution.asset_events import InletEvents, OutletEvents, TriggeringEvents
+    from piper.sdk.execution.asset_events import OutletEvents
     from piper.sdk.execution.context import Context
-    from piper.sdk.execution.dag_run import DagRun
     from piper.sdk.execution.instance import RuntimeTaskInstance
 
 
@@ -34,6 +32,11 @@ class Execution:
         channel: to the Task API.
     """
 
+    context: Context
+    """What user code is handed, and templates see. `runner.begin` makes it."""
+    ti: RuntimeTaskInstance
+    """The task instance, as user code sees it."""
+
     def __init__(self, operator: Any, facts: wire.TaskContext, channel: Channel) -> None:
         self.operator = operator
         self.task = operator
@@ -43,64 +46,19 @@ class Execution:
         self.pushed: dict[str, wire.XComPush] = {}
         """XComs that wait for the report, by key."""
         self.decision: Decision | None = None
+        self.told_to_end = False
         self.metrics: dict[str, Json] = {}
         self.parameters: dict[str, Json] = {}
         self.inputs: dict[str, Json] = {}
         self.outputs: dict[str, Json] = {}
         self.rendered: dict[str, Json] | None = None
         """The template fields as people will see them."""
+        self.outlet_events: OutletEvents | None = None
+        """What it says of its outlets, if it has said anything."""
+        self.answers: dict[str, Any] = {}
+        """What was asked for once, and does not change while it runs."""
         self.label = ""
         """Of a mapped instance: its name for people."""
-
-    @cached_property
-    def context(self) -> Context:
-        """What user code is handed, and templates see."""
-        # Imported here: the context's module imports this one.
-        from piper.sdk.execution.context import Context
-
-        return Context(self)
-
-    @cached_property
-    def ti(self) -> RuntimeTaskInstance:
-        """The task instance, as user code sees it."""
-        from piper.sdk.execution.instance import RuntimeTaskInstance
-
-        return RuntimeTaskInstance(self)
-
-    @cached_property
-    def dag_run(self) -> DagRun:
-        """The run, as user code sees it."""
-        from piper.sdk.execution.dag_run import DagRun
-
-        return DagRun.of(self.facts.run, self.facts.team)
-
-    @cached_property
-    def outlet_events(self) -> OutletEvents:
-        """The asset events that this execution will emit."""
-        from piper.sdk.execution.asset_events import OutletEvents
-
-        return OutletEvents()
-
-    @cached_property
-    def inlet_events(self) -> InletEvents:
-        """Earlier events of the task's inlets, fetched when looked at."""
-        from piper.sdk.execution.asset_events import InletEvents
-
-        return InletEvents(self.task.inlets, self.channel)
-
-    @cached_property
-    def triggering_asset_events(self) -> TriggeringEvents:
-        """The events that caused the run, fetched when looked at."""
-        from piper.sdk.execution.asset_events import TriggeringEvents
-
-        return TriggeringEvents(self.channel, self.facts.run.run_type)
-
-    @cached_property
-    def previous_success(self) -> wire.RunContext | None:
-        """The last successful run before this one by logical date, asked for once."""
-        from piper.sdk.execution.dag_run import previous_run
-
-        return previous_run(self.channel, "success")
 
     @property
     def mapped(self) -> bool:

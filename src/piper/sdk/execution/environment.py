@@ -31,8 +31,9 @@ AIRFLOW_VAR_NAME_FORMAT_MAPPING = {
 
 def variables_of(execution: Execution) -> dict[str, str]:
     """The variables of an execution: Airflow's `AIRFLOW_CTX_…`, and the fence token."""
+    identity = execution.facts.identity
     found = {_NAMES[name]: value for name, value in _facts(execution).items() if value}
-    found[FENCE_TOKEN] = f"{execution.facts.identity.try_number}.{execution.facts.identity.leg}"
+    found[FENCE_TOKEN] = f"{identity.try_number}.{identity.leg}"
     return found
 
 

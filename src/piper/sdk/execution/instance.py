@@ -39,6 +39,7 @@ class RuntimeTaskInstance:
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
+        self._run: DagRun | None = None
         self.end_date: datetime | None = None
         self.rendered_map_index: str | None = None
         """What `map_index_template` gave: the instance's name for people."""
@@ -137,7 +138,9 @@ class RuntimeTaskInstance:
     @property
     def dag_run(self) -> DagRun:
         """The run."""
-        return self._execution.dag_run
+        if self._run is None:
+            self._run = DagRun.of(self._execution.facts.run, self._execution.facts.team)
+        return self._run
 
     @property
     def hostname(self) -> str:

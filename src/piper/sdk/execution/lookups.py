@@ -1,4 +1,4 @@
-"""Variables and connections: where they are looked up, and how templates reach them.
+"""Variables and connections: where they are looked up.
 
 The environment comes first (`AIRFLOW_VAR_<KEY>`, `AIRFLOW_CONN_<ID>`, or the same with `PIPER_`), then the Task
 API, which says only what the workflow's team may read. Whatever is secret in an answer is masked from then on.
@@ -22,8 +22,6 @@ from piper.sdk.execution.masking import mask_secret
 
 PREFIXES = ("PIPER", "AIRFLOW")
 """Of names in the environment, the first that is set counts."""
-
-_NO_DEFAULT: Any = object()
 
 
 @dataclass(frozen=True)
@@ -119,56 +117,3 @@ def _from_environment(kind: str, name: str) -> str | None:
         if value is not None:
             return value
     return None
-
-
-# --- in templates -------------------------------------------------------------------------------
-
-
-class VariableAccessor:
-    """`var.value.name` and `var.json.name` in templates."""
-
-    def __init__(self, *, deserialize_json: bool) -> None:
-        self._deserialize_json = deserialize_json
-
-    def __getattr__(self, key: str) -> Any:
-        if key.startswith("__"):  # Python's and Jinja's own questions
-            raise AttributeError(key)
-        return get_variable(key, deserialize_json=self._deserialize_json)
-
-    def get(self, key: str, default: Any = _NO_DEFAULT) -> Any:
-        """The variable, or the default if there is none."""
-        try:
-            return get_variable(key, deserialize_json=self._deserialize_json)
-        except VariableNotFound:
-            if default is _NO_DEFAULT:
-                raise
-            return default
-
-    def __repr__(self) -> str:
-        return "<variables>"
-
-
-class ConnectionAccessor:
-    """`conn.my_id.host` in templates."""
-
-    def __getattr__(self, conn_id: str) -> Any:
-        if conn_id.startswith("__"):
-            raise AttributeError(conn_id)
-        return _connection(conn_id)
-
-    def get(self, conn_id: str, default_conn: Any = None) -> Any:
-        """The connection, or the default if there is none."""
-        try:
-            return _connection(conn_id)
-        except AirflowNotFoundException:
-            return default_conn
-
-    def __repr__(self) -> str:
-        return "<connections>"
-
-
-def _connection(conn_id: str) -> Any:
-    # Lazy: few tasks use connections, and the class reads its own through this module.
-    from piper.sdk.connection import Connection
-
-    return Connection.get(conn_id)

@@ -16,7 +16,6 @@ from piper.sdk.execution import serde
 from piper.sdk.execution.channel import ask
 from piper.sdk.execution.current import Execution
 from piper.sdk.execution.xcoms import ABSENT, length_of_result, pull_element
-from piper.sdk.mapping import DictOfLists, ExpandInput, ListOfDicts, MappedArgument, MappedOperator
 from piper.sdk.xcom_arg import (
     NOTSET,
     ConcatXComArg,
@@ -28,6 +27,7 @@ from piper.sdk.xcom_arg import (
 )
 
 if TYPE_CHECKING:
+    from piper.sdk.mapping import ExpandInput, MappedArgument, MappedOperator
     from piper.sdk.operator import BaseOperator
 
 
@@ -45,7 +45,7 @@ def resolve_group_argument(argument: MappedArgument, context: Mapping[str, Any])
     """What an argument of a mapped task group is in this instance."""
     execution: Execution = context["ti"].execution
     index = execution.facts.map_index
-    if isinstance(argument.input, DictOfLists):
+    if _is_by_name(argument.input):
         position = _positions(execution, argument.input.value, index)[argument.key]
         return element(execution, argument.input.value[argument.key], position)
     return _set_of_arguments(execution, argument.input, index)[argument.key]
@@ -99,17 +99,23 @@ def length(execution: Execution, source: Any) -> int:
 
 def _arguments(execution: Execution, expand_input: ExpandInput, index: int) -> tuple[dict[str, Any], set[int]]:
     """The mapped arguments of an instance, and the `id()`s of those parts that came from other tasks."""
-    if isinstance(expand_input, ListOfDicts):
+    sources: Any = expand_input.value
+    if not _is_by_name(expand_input):
         found = dict(_set_of_arguments(execution, expand_input, index))
-        written = not isinstance(expand_input.value, XComArg) and isinstance(expand_input.value[index], Mapping)
+        written = not isinstance(sources, XComArg) and isinstance(sources[index], Mapping)
         return found, set() if written else set(_ids(found))
-    positions = _positions(execution, expand_input.value, index)
+    positions = _positions(execution, sources, index)
     found, pulled = {}, set[int]()
-    for name, source in expand_input.value.items():
+    for name, source in sources.items():
         found[name] = element(execution, source, positions[name])
         if isinstance(source, XComArg):
             pulled.update(_ids(found[name]))
     return found, pulled
+
+
+def _is_by_name(expand_input: ExpandInput) -> bool:
+    """Whether it has a list for each name (`expand`), and not a list of sets of arguments (`expand_kwargs`)."""
+    return isinstance(expand_input.value, dict)
 
 
 def _positions(execution: Execution, sources: Mapping[str, Any], index: int) -> dict[str, int]:
@@ -128,7 +134,7 @@ def _positions(execution: Execution, sources: Mapping[str, Any], index: int) -> 
     return found
 
 
-def _set_of_arguments(execution: Execution, expand_input: ListOfDicts, index: int) -> Mapping[str, Any]:
+def _set_of_arguments(execution: Execution, expand_input: ExpandInput, index: int) -> Mapping[str, Any]:
     """The arguments that `expand_kwargs` gives an instance."""
     found = element(execution, expand_input.value, index)
     if isinstance(found, XComArg):  # a written list may hold the result of a task in place of a dict

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from piper.model import wire
 from piper.model.events import AssetEventOut, Deferred, Failed, Skipped, Succeeded, TaskEvent
+from piper.model.ids import UNMAPPED
 from piper.model.run import Identity
-from piper.model.spec import Json
-from piper.model.states import TaskState
+from piper.model.spec import Json, TaskSpec
+from piper.model.states import RunType, TaskState
 from piper.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowSkipException,
@@ -32,11 +32,15 @@ from piper.sdk.exceptions import (
 from piper.sdk.execution import listening, outcome, serde, xcoms
 from piper.sdk.execution.callbacks import call, notify_by_email, run_callbacks, settle
 from piper.sdk.execution.channel import Channel
+from piper.sdk.execution.context import Context, as_datetime
 from piper.sdk.execution.current import Execution, current_execution, executing
 from piper.sdk.execution.environment import variables_of
 from piper.sdk.execution.failure import describe
+from piper.sdk.execution.instance import RuntimeTaskInstance
 from piper.sdk.execution.masking import begin_masking, redact
+from piper.sdk.execution.needs import needs_of
 from piper.sdk.execution.rendered import rendered_fields
+from piper.sdk.execution.templating import create_environment
 from piper.sdk.execution.time_limit import time_limit
 from piper.sdk.operator import TRIGGER_FAILED, BaseOperator
 
@@ -60,24 +64,25 @@ def run_task(operator: AbstractOperator, context: wire.TaskContext, channel: Cha
     Raises:
         KeyboardInterrupt: the process is to end. Whatever else user code raises is part of the report.
     """
-    execution = Execution(operator, context, channel)
+    execution = begin(operator, context, channel)
     started = datetime.now(UTC)
-    error: BaseException | None = None
-    with executing(execution), _exported(execution):
-        begin_masking()
+    with executing(execution):
+        variables = variables_of(execution)
+        os.environ.update(variables)
         try:
-            event: TaskEvent = _succeed(execution, _enter(execution))
-        except KeyboardInterrupt:
-            _kill(execution)
-            raise
-        except BaseException as raised:
-            event, error = _conclude(execution, raised)
-        if not outcome.pauses(event):
-            _push_links(execution)
-            _call_back(execution, event, error)
-        if getattr(execution.task, "overwrite_rtif_after_execution", False):  # fields get values while it runs
-            execution.rendered = rendered_fields(execution.task)
+            event = _run_to_end(execution)
+        finally:
+            for name in variables:
+                os.environ.pop(name, None)
     return _report(execution, event, started)
+
+
+def begin(operator: Any, facts: wire.TaskContext, channel: Channel) -> Execution:
+    """An execution with its context. Arguments: as of `run_task`."""
+    execution = Execution(operator, facts, channel)
+    execution.context = Context(execution)
+    execution.ti = RuntimeTaskInstance(execution)
+    return execution
 
 
 def terminate() -> None:
@@ -86,33 +91,97 @@ def terminate() -> None:
     For the handler of SIGTERM, in the main thread.
 
     Raises:
-        AirflowTaskTerminated: in the task's code, whose `finally` clauses run. Nothing is raised if no task runs.
+        AirflowTaskTerminated: in the task's code, whose `finally` clauses run. Nothing is raised if no task runs, nor
+            a second time: the first must not be disturbed while it stops what the task started.
     """
     execution = current_execution()
-    if execution is None:
+    if execution is None or execution.told_to_end:
         return
+    execution.told_to_end = True
     _kill(execution)
     raise AirflowTaskTerminated("the task was told to end (SIGTERM)")
 
 
-def preload(operators: Any) -> None:
-    """Import what the executions of these tasks will need, once, before their processes are forked.
+def preload(operators: Iterable[AbstractOperator]) -> None:
+    """Do once, before their processes are forked, what the executions of these tasks would each do anew.
 
     Arguments:
-        operators: tasks of one file.
+        operators: all tasks of one file.
     """
-    from piper.sdk.execution import asset_events, context, dag_run, instance, mapping
-    from piper.sdk.execution.templating import create_environment, has_markup
+    from piper.sdk.execution import mapping
 
-    del asset_events, context, dag_run, instance, mapping  # the import was the point
+    del mapping  # the import was the point
+    dags: dict[int, Any] = {}
+    templates = dates = False
     for operator in operators:
-        given = getattr(operator, "given", {})
-        if has_markup([given.get(name) for name in operator.template_fields], operator.template_ext):
-            create_environment()
-            return
+        dag = operator.get_dag()
+        if dag is not None:
+            dags[id(dag)] = dag
+        needs = needs_of(operator)
+        templates, dates = templates or needs.templates, dates or needs.dates
+    for dag in dags.values():
+        _ = dag.mapped_over
+    if templates:
+        create_environment().from_string("{{ x }}").render(x=1)
+    if dates:
+        as_datetime(datetime.now(UTC))
+
+
+def rehearse() -> None:
+    """Run a task that does nothing, so that the next one finds this process's memory ready.
+
+    For a process that has been forked and waits: whatever it touches first it must copy, which takes a task's
+    first run twenty times as long as its second.
+    """
+    now = datetime.now(UTC)
+    run = wire.RunContext("rehearsal", "rehearsal", RunType.MANUAL, now, None, now)
+    spec = TaskSpec("rehearsal", "piper.sdk.execution.runner.Rehearsal")
+    facts = wire.TaskContext(Identity(0, 1, 0), spec, UNMAPPED, 0, run, "", wire.CodeRef(), now)
+    run_task(_rehearsal, facts, _NOBODY)
+
+
+class Rehearsal(BaseOperator):
+    """Does nothing."""
+
+    def execute(self, context: Any) -> None:
+        """Look at what most tasks look at."""
+        _ = context["ti"], context["ds"], "x" in context
+
+
+class _Nobody:
+    """A channel for tasks that ask nothing."""
+
+    def ask(self, request: wire.Request) -> Any:
+        raise AssertionError(f"the rehearsal asked {request}")
+
+    def tell(self, request: wire.Request) -> None:
+        raise AssertionError(f"the rehearsal told {request}")
+
+
+_NOBODY = _Nobody()
+_rehearsal = Rehearsal.make({"task_id": "rehearsal"})
 
 
 # --- the steps ----------------------------------------------------------------------------------
+
+
+def _run_to_end(execution: Execution) -> TaskEvent:
+    """Run the task, and call back what wants to know how it ended."""
+    begin_masking()
+    error: BaseException | None = None
+    try:
+        event: TaskEvent = _succeed(execution, _enter(execution))
+    except KeyboardInterrupt:
+        _kill(execution)
+        raise
+    except BaseException as raised:
+        event, error = _conclude(execution, raised)
+    if not outcome.pauses(event):
+        _push_links(execution)
+        _call_back(execution, event, error)
+    if getattr(execution.task, "overwrite_rtif_after_execution", False):  # its fields get values while it runs
+        execution.rendered = rendered_fields(execution.task)
+    return event
 
 
 def _enter(execution: Execution) -> Any:
@@ -128,12 +197,9 @@ def _enter(execution: Execution) -> Any:
         call(task.pre_execute, execution, context)
     if task.on_execute_callback:
         run_callbacks(execution, task.on_execute_callback, "on_execute_callback")
-    try:
-        with time_limit(task.execution_timeout):
-            result = settle(_work(execution))
-    except AirflowTaskTimeout:
-        _kill(execution)
-        raise
+    result = (
+        settle(_work(execution)) if task.execution_timeout is None else _work_within(task.execution_timeout, execution)
+    )
     if task._post_execute_hook is not None:
         call(task._post_execute_hook, execution, context, result)
     if _overrides(task, "post_execute"):
@@ -161,6 +227,16 @@ def _prepare(execution: Execution) -> None:
     execution.rendered = rendered_fields(task)
 
 
+def _work_within(limit: timedelta, execution: Execution) -> Any:
+    """As `_work`, for no longer than the limit."""
+    try:
+        with time_limit(limit):
+            return settle(_work(execution))
+    except AirflowTaskTimeout:
+        _kill(execution)
+        raise
+
+
 def _work(execution: Execution) -> Any:
     """Call `execute`, or after a deferral the method that it named."""
     task, context, resume = execution.task, execution.context, execution.facts.resume
@@ -183,7 +259,7 @@ def _succeed(execution: Execution, result: Any) -> Succeeded:
 
 def _succeeded(execution: Execution, length: int | None = None) -> Succeeded:
     assets: tuple[AssetEventOut, ...] = ()
-    if execution.task.outlets or "outlet_events" in vars(execution):
+    if execution.task.outlets or execution.outlet_events is not None:
         from piper.sdk.execution.asset_events import events_of  # few tasks have outlets
 
         assets = events_of(execution)
@@ -286,18 +362,6 @@ def _report(execution: Execution, event: TaskEvent, started: datetime) -> wire.R
 
 
 # --- parts of steps -----------------------------------------------------------------------------
-
-
-@contextmanager
-def _exported(execution: Execution) -> Iterator[None]:
-    """Set the variables of this execution in the process's environment; a warm process forgets them again."""
-    variables = variables_of(execution)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            os.environ.pop(name, None)
 
 
 def _overrides(task: BaseOperator, method: str) -> bool:

@@ -89,8 +89,9 @@ class Templater:
         seen_oids: set[int],
     ) -> None:
         """Render these fields of `parent` in place. Named as in Airflow: operators override it."""
-        rendering = _Rendering(self, context, jinja_env, seen_oids)
+        rendering: _Rendering | None = None
         for name, value in _filled_fields(parent, template_fields):
+            rendering = rendering or _Rendering(self, context, jinja_env, seen_oids)
             try:
                 rendered = rendering.render_field(value)
             except Exception:

@@ -19,14 +19,11 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def time_limit(limit: timedelta | None) -> Iterator[None]:
-    """Raise AirflowTaskTimeout in the block when it takes longer than `limit`. None is no limit.
+def time_limit(limit: timedelta) -> Iterator[None]:
+    """Raise AirflowTaskTimeout in the block when it takes longer than `limit`.
 
     Works in the main thread, by SIGALRM. Elsewhere only the supervisor keeps the time.
     """
-    if limit is None:
-        yield
-        return
     seconds = limit.total_seconds()
     message = f"the task ran longer than its execution_timeout of {limit}"
     if seconds <= 0:

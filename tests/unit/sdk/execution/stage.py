@@ -20,7 +20,7 @@ from piper.sdk.dags import DAG
 from piper.sdk.execution import serde
 from piper.sdk.execution.runner import run_task
 
-NOON = datetime(2026, 5, 4, 12, 30, 15, tzinfo=UTC)
+NOON = datetime(2024, 5, 6, 12, 30, 15, tzinfo=UTC)
 """The logical date, a Monday."""
 
 
@@ -118,7 +118,7 @@ def a_run(**changes: Any) -> wire.RunContext:
     """A scheduled run at NOON about the day before it."""
     fields: dict[str, Any] = {
         "workflow_id": "flow",
-        "run_id": "scheduled__2026-05-04",
+        "run_id": "scheduled__2024-05-06",
         "run_type": RunType.SCHEDULED,
         "logical_date": NOON,
         "interval": DataInterval(NOON - timedelta(days=1), NOON),

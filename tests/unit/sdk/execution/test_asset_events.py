@@ -12,7 +12,8 @@ from piper.model.events import AssetEventOut, Succeeded
 from piper.model.spec import AssetRef
 from piper.model.states import RunType
 from piper.operators.python import PythonOperator
-from piper.sdk.assets import Asset, AssetAlias, Metadata, asset
+from piper.sdk.asset_decorator import asset
+from piper.sdk.assets import Asset, AssetAlias, Metadata
 from piper.sdk.decorators import task
 from piper.sdk.exceptions import AirflowSkipException
 from tests.unit.sdk.execution.stage import MemoryChannel, a_dag, a_run, error_of, perform, result_of

@@ -12,8 +12,8 @@ from piper.operators.python import PythonOperator
 from piper.sdk import Connection, Variable
 from piper.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError, ErrorType
 from piper.sdk.execution import lookups
+from piper.sdk.execution.accessors import ConnectionAccessor, VariableAccessor
 from piper.sdk.execution.current import answer_outside_of_tasks
-from piper.sdk.execution.lookups import ConnectionAccessor, VariableAccessor
 from piper.sdk.operator import BaseOperator
 from tests.unit.sdk.execution.stage import MemoryChannel, a_dag, error_of, kinds, perform, result_of
 

@@ -245,7 +245,7 @@ def test_what_is_written_in_the_file_is_rendered_and_what_a_task_returned_is_not
         Noting.partial(task_id="pulled").expand(text=texts)
         Noting.partial(task_id="deep").expand_kwargs(texts.map(lambda text: {"text": [{"k": text}]}))
     channel = MemoryChannel({("numbers", "return_value", -1): ["{{ ds }}"]})
-    assert result_of(perform(dag.get_task("written"), channel=channel, map_index=0))[0] == "2026-05-04"
+    assert result_of(perform(dag.get_task("written"), channel=channel, map_index=0))[0] == "2024-05-06"
     assert result_of(perform(dag.get_task("pulled"), channel=channel, map_index=0))[0] == "{{ ds }}"
     assert result_of(perform(dag.get_task("deep"), channel=channel, map_index=0))[0] == [{"k": "{{ ds }}"}]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from types import SimpleNamespace
@@ -35,6 +34,7 @@ from piper.sdk.exceptions import (
 from piper.sdk.execution import runner
 from piper.sdk.execution.current import current_execution
 from piper.sdk.execution.masking import mask_secret
+from piper.sdk.execution.needs import needs_of
 from piper.sdk.operator import BaseOperator
 from tests.unit.sdk.execution.stage import (
     MemoryChannel,
@@ -328,45 +328,12 @@ def test_a_template_that_raises_fails_the_task_and_names_the_field(caplog: pytes
 
 
 def test_rendered_fields_are_reported_without_those_that_hold_nothing() -> None:
-    assert perform(a_task(note={"a": ["{{ ds }}", None]})).rendered == {"note": {"a": ["2026-05-04", None]}}
+    assert perform(a_task(note={"a": ["{{ ds }}", None]})).rendered == {"note": {"a": ["2024-05-06", None]}}
     assert perform(a_task(note="")).rendered == {"note": ""}
     assert perform(a_task()).rendered is None
 
 
 # --- time limits --------------------------------------------------------------------------------
-
-
-def sleeper(context: Any) -> None:
-    time.sleep(30)
-
-
-def test_a_task_that_takes_too_long_is_interrupted_and_killed(caplog: pytest.LogCaptureFixture) -> None:
-    stories: list[list[str]] = []
-    task = a_task(lambda context: stories.append(context["task"].story) or sleeper(context))
-    task.execution_timeout = timedelta(milliseconds=20)
-    report = perform(task)
-    why = "AirflowTaskTimeout: the task ran longer than its execution_timeout of 0:00:00.020000"
-    assert report.event == Failed(ME, why)
-    assert stories == [["execute", "on_kill"]]
-
-
-def test_a_time_limit_passes_through_except_exception() -> None:
-    def work(context: Any) -> None:
-        try:
-            sleeper(context)
-        except Exception:
-            pytest.fail("the timeout was caught")
-
-    assert "AirflowTaskTimeout" in error_of(perform(a_task(work, execution_timeout=timedelta(milliseconds=20))))
-
-
-def test_a_coroutine_that_takes_too_long_is_interrupted() -> None:
-    async def work(context: Any) -> None:
-        from asyncio import sleep
-
-        await sleep(30)
-
-    assert "AirflowTaskTimeout" in error_of(perform(a_task(work, execution_timeout=timedelta(milliseconds=20))))
 
 
 def test_a_limit_of_nothing_is_over_at_once() -> None:
@@ -401,6 +368,21 @@ def test_a_task_that_is_told_to_end_stops_what_it_started_and_cleans_up() -> Non
     assert story == ["work", "execute", "on_kill"]
 
 
+def test_being_told_twice_does_not_disturb_the_first_time() -> None:
+    story: list[str] = []
+
+    class Slow(Work):
+        def on_kill(self) -> None:
+            story.append("on_kill")
+            runner.terminate()
+            story.append("done")
+
+    with a_dag():
+        task = Slow(task_id="task", work=lambda context: runner.terminate())
+    assert "AirflowTaskTerminated" in error_of(perform(task))
+    assert story == ["on_kill", "done"]
+
+
 def test_without_a_task_there_is_nothing_to_end() -> None:
     runner.terminate()
 
@@ -411,7 +393,7 @@ def test_an_on_kill_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> No
             raise ValueError("cannot")
 
     with a_dag():
-        task = Stubborn(task_id="task", work=sleeper, execution_timeout=timedelta(milliseconds=20))
+        task = Stubborn(task_id="task", execution_timeout=timedelta(0))
     assert "AirflowTaskTimeout" in error_of(perform(task))
     assert "on_kill failed" in caplog.text
 
@@ -506,9 +488,9 @@ def test_programs_of_the_task_are_told_which_execution_they_are_part_of() -> Non
         "AIRFLOW_CTX_DAG_OWNER": "ada",
         "AIRFLOW_CTX_DAG_ID": "flow",
         "AIRFLOW_CTX_TASK_ID": "task",
-        "AIRFLOW_CTX_LOGICAL_DATE": "2026-05-04T12:30:15+00:00",
+        "AIRFLOW_CTX_LOGICAL_DATE": "2024-05-06T12:30:15+00:00",
         "AIRFLOW_CTX_TRY_NUMBER": "2",
-        "AIRFLOW_CTX_DAG_RUN_ID": "scheduled__2026-05-04",
+        "AIRFLOW_CTX_DAG_RUN_ID": "scheduled__2024-05-06",
         "PIPER_FENCE_TOKEN": "2.0",
     }
     assert not [name for name in os.environ if name.startswith("AIRFLOW_CTX_")]
@@ -546,6 +528,34 @@ def test_what_other_processes_need_is_imported_ahead_of_them() -> None:
         PythonOperator(task_id="rendered", python_callable=print, op_args=["{{ ds }}"])
     runner.preload(dag)
     assert "jinja2" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("make", "needs"),
+    [
+        (lambda: Work(task_id="t", note="plain"), (False, False)),
+        (lambda: Work(task_id="t", note=["{{ ds }}"]), (True, False)),
+        (lambda: Work(task_id="t", note="{{ data_interval_start }}"), (True, True)),
+        (lambda: Work.partial(task_id="t", note="{{ ds }}").expand(work=[1, 2]), (True, False)),
+        (lambda: PythonOperator(task_id="t", python_callable=lambda ds: None), (False, False)),
+        (lambda: PythonOperator(task_id="t", python_callable=lambda logical_date: None), (False, True)),
+        (lambda: PythonOperator(task_id="t", python_callable=lambda **context: None), (False, True)),
+        (lambda: PythonOperator(task_id="t", python_callable=print), (False, False)),
+    ],
+)
+def test_what_an_execution_will_import_is_guessed_from_the_definition(make: Any, needs: tuple[bool, bool]) -> None:
+    with a_dag():
+        assert needs_of(make()) == needs
+
+
+def test_a_rehearsal_leaves_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    before = dict(os.environ)
+    runner.rehearse()
+    runner.rehearse()
+    assert dict(os.environ) == before
+    assert current_execution() is None
+    assert caplog.text == ""
 
 
 def test_mail_about_a_failure_without_a_provider_is_an_error_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,166 @@
+"""The figures of docs/benchmarks.md, each measured as a user would meet it.
+
+Every function yields (figure name, unit, values of its repetitions); the value of a figure is their median.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.instance import PATIENCE, ROOT, WORKFLOWS, Finished, Instance, copy_of, standalone
+
+ZYGOTE_IMPORTS = ("piper.sdk", "piper.sdk.execution.runner", "piper.operators.python", "piper.worker.child")
+"""What a task's process has imported before it is forked, for the floor to import too."""
+
+
+class Figure(NamedTuple):
+    """One measured figure."""
+
+    name: str
+    unit: str
+    runs: list[float]
+
+    @property
+    def value(self) -> float:
+        """The median of the repetitions."""
+        return statistics.median(self.runs)
+
+
+def floor(mode: str) -> dict[str, float]:
+    """The fastest that a durable scheduler could be on this machine, now (see `bench/floor.py`)."""
+    imports = [word for module in ZYGOTE_IMPORTS for word in ("--import", module)]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bench" / "floor.py"), mode, *imports], capture_output=True, text=True, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def fanout() -> Iterator[Figure]:
+    """500 tasks at once, each in a process of its own and each in a warm one; the floor beside it."""
+    with standalone(copy_of("fanout.py")) as piper:
+        piper.wait_for_workflows(2)
+        piper.run("fanout_fork")  # the zygote is started and its file loaded
+        forked = [_rate(piper.run("fanout_fork")) for _ in range(5)]
+        piper.run("fanout_warm")
+        warm = [_rate(piper.run("fanout_warm")) for _ in range(5)]
+    below = floor("fork")["fanout_tasks_per_s"]
+    yield Figure("fanout_500.tasks_per_s", "tasks/s", forked)
+    yield Figure("fanout_500.fork_floor_ratio", "ratio", [rate / below for rate in forked])
+    yield Figure("floor.fork.tasks_per_s", "tasks/s", [below])
+    yield Figure("fanout_500_warm.tasks_per_s", "tasks/s", warm)
+    yield Figure("floor.warm.tasks_per_s", "tasks/s", [floor("warm")["fanout_tasks_per_s"]])
+
+
+def chains() -> Iterator[Figure]:
+    """Tasks one after the other: the hop between them, and what little and real work cost."""
+    with standalone(copy_of("chains.py")) as piper:
+        piper.wait_for_workflows(3)
+        piper.run("chain_50")
+        runs = [piper.run("chain_50") for _ in range(5)]
+        little = [piper.run("chain_40_fib10").wall for _ in range(5)]
+        work = [piper.run("chain_10_fib33").wall for _ in range(3)]
+        bare = [_bare_fib() for _ in range(3)]
+    hops = [sorted(_hops(run)) for run in runs]
+    yield Figure("chain_50.hop_p50_s", "s", [statistics.median(hop) for hop in hops])
+    yield Figure("chain_50.hop_p99_s", "s", [hop[int(len(hop) * 0.99)] for hop in hops])
+    yield Figure("floor.fork.hop_p50_s", "s", [floor("fork")["hop_p50_ms"] / 1e3])
+    yield Figure("chain_40_fib10.wall_s", "s", little)
+    yield Figure("chain_10_fib33.wall_s", "s", work)
+    yield Figure("chain_10_fib33.bare_s", "s", bare)
+    yield Figure("chain_10_fib33.bare_ratio", "ratio", [wall / statistics.median(bare) for wall in work])
+
+
+def burst() -> Iterator[Figure]:
+    """1,000 workflows of five tasks, all due at one instant."""
+    folder = copy_of("burst.py")
+    due = datetime.now(UTC) + timedelta(seconds=12)
+    (folder / "due.txt").write_text(due.isoformat())
+    with standalone(folder) as piper:
+        piper.wait_for_workflows(1_000)
+        if datetime.now(UTC) > due:
+            raise RuntimeError("the workflows were not there before they were due: give it more time")
+        begun = time.perf_counter() + (due - datetime.now(UTC)).total_seconds()
+        while piper.database.execute("SELECT count(*) FROM run WHERE state = 'success'").fetchone()[0] < 1_000:
+            if time.perf_counter() - begun > PATIENCE:
+                raise TimeoutError("the burst did not end")
+            time.sleep(0.02)
+        wall = time.perf_counter() - begun
+        done = piper.database.execute("SELECT count(*) FROM attempt WHERE state = 'success'").fetchone()[0]
+        assert done == 5_000, done
+    yield Figure("burst_1000x5.wall_s", "s", [wall])
+
+
+def many() -> Iterator[Figure]:
+    """One file with 5,000 workflows: parsed, stored and listed; then idle."""
+    folder = copy_of()
+    with standalone(folder) as piper:
+        begun = time.perf_counter()
+        shutil.copy(WORKFLOWS / "many.py", folder)
+        piper.wait_for_workflows(5_000)
+        parse = time.perf_counter() - begun
+        time.sleep(15)  # what it starts for loading ends after ten seconds without work
+        idle = [_cpu_percent(piper, 10.0) for _ in range(3)]
+    yield Figure("parse_5000.wall_s", "s", [parse])
+    yield Figure("idle_5000.cpu_percent", "%", idle)
+
+
+def start() -> Iterator[Figure]:
+    """From start to ready on a fresh home, and what it takes of memory at rest."""
+    ready, memory = [], []
+    for _ in range(5):
+        with standalone(copy_of()) as piper:
+            ready.append(piper.ready)
+            time.sleep(1)
+            memory.append(sum(map(_pss, piper.processes())) / 2**20)
+    yield Figure("startup.ready_s", "s", ready)
+    yield Figure("system.pss_mb", "MiB", memory)
+
+
+ALL = {"fanout": fanout, "chains": chains, "burst": burst, "many": many, "start": start}
+
+
+def _rate(run: Finished) -> float:
+    return run.tasks / run.wall
+
+
+def _hops(run: Finished) -> list[float]:
+    return [b[0] - a[1] for a, b in zip(run.intervals, run.intervals[1:], strict=False)]
+
+
+def _bare_fib() -> float:
+    """Seconds of the computation of chain_10_fib33 in one process and nothing else."""
+    code = "def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\nfor _ in range(10): fib(33)"
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - begun
+
+
+def _cpu_percent(piper: Instance, seconds: float) -> float:
+    """Of one core, over all processes."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    before = sum(map(_cpu_ticks, piper.processes()))
+    time.sleep(seconds)
+    return (sum(map(_cpu_ticks, piper.processes())) - before) / ticks / seconds * 100
+
+
+def _cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _pss(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) << 10
+    return 0

@@ -1,0 +1,142 @@
+"""What has changed for whom: which files are loaded again, and which file may define which workflow. Pure.
+
+A file is characterised by its *load key*: what it and everything it read when it was loaded last are
+in a given tree. The same key means the same outcome, so the file is not loaded again; any other key
+(a module it imports, a data file it opens, a directory it lists, a file it looked for in vain) means
+that it is. A file that failed could have failed for the lack of anything: its key is the whole tree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import msgspec
+
+from piper.model.bundle import Manifest, content_hash
+from piper.model.schedule import AssetOrTimeTimetable, CustomTimetable
+from piper.model.spec import WorkflowSpec
+from piper.store.bundles import SourceFile
+
+ABSENT = ""
+RETRY_AFTER = timedelta(minutes=5)
+"""A file that failed is loaded again after this long, although nothing changed: what it asked may answer now."""
+RETRY_SHARE = 20
+"""…but its retries take at most one part in so many of the time."""
+
+
+class Tree:
+    """A snapshot, as load keys see it.
+
+    Arguments:
+        engine: what else the outcome of a load depends on: the versions of Piper and Python.
+    """
+
+    def __init__(self, snapshot: str, manifest: Manifest, engine: str) -> None:
+        self.snapshot = snapshot
+        self.manifest = manifest
+        self._engine = engine
+
+    def load_key(self, path: str, imports: Iterable[str]) -> str:
+        """What a file that read `imports` comes to in this tree."""
+        facts = [self._engine, self._state_of(path), *((other, self._state_of(other)) for other in imports)]
+        return content_hash(msgspec.json.encode(facts))
+
+    @cached_property
+    def failure_key(self) -> str:
+        """What a file that failed comes to in this tree."""
+        return content_hash(msgspec.json.encode([self._engine, self.snapshot]))
+
+    def key_of(self, file: SourceFile) -> str:
+        """What a file comes to in this tree, given how it was loaded last."""
+        return self.load_key(file.path, file.imports) if file.error is None else self.failure_key
+
+    def _state_of(self, path: str) -> str:
+        if path.endswith("/"):
+            return "/".join(sorted(self._listings.get(path.removeprefix("./"), ())))
+        entry = self.manifest.get(path)
+        return ABSENT if entry is None else entry.hash
+
+    @cached_property
+    def _listings(self) -> dict[str, set[str]]:
+        """Directory with `/` at its end (the root: empty) → the names in it."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for path in self.manifest:
+            while path:
+                above, slash, name = path.rpartition("/")
+                if name in found[above + slash]:
+                    break
+                found[above + slash].add(name)
+                path = above
+        return found
+
+
+def must_load(path: str, known: SourceFile | None, tree: Tree, now: datetime) -> bool:
+    """Whether a file has to be loaded from this tree."""
+    if known is None or (known.reload_at is not None and known.reload_at <= now):
+        return True
+    return known.hash != tree.key_of(known)
+
+
+def reload_moment(specs: Iterable[WorkflowSpec], interval: timedelta, now: datetime) -> datetime | None:
+    """When a file that loaded is to be loaded again although nothing changes: a custom timetable knows no further,
+    or its bundle wants it (`interval` > 0)."""
+    timetables = (spec.schedule.timetable for spec in specs)
+    parts = (part.timetable if isinstance(part, AssetOrTimeTimetable) else part for part in timetables)
+    moments = [part.refresh_after for part in parts if isinstance(part, CustomTimetable) and part.refresh_after]
+    if interval > timedelta(0):
+        moments.append(now + interval)
+    return max(min(moments), now + timedelta(seconds=1)) if moments else None
+
+
+def retry_moment(seconds: float, now: datetime) -> datetime:
+    """When a file that failed after `seconds` is to be tried again although nothing changes."""
+    return now + max(RETRY_AFTER, timedelta(seconds=RETRY_SHARE * seconds))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FileName:
+    """A file of a bundle."""
+
+    bundle: str
+    path: str
+
+
+class Claims:
+    """Which file defines which workflow. An id belongs to the file that came first, until that gives it up."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, FileName] = {}
+        self._ids: defaultdict[FileName, set[str]] = defaultdict(set)
+
+    def add(self, file: FileName, workflow_id: str) -> None:
+        """Note what is known."""
+        self._holders[workflow_id] = file
+        self._ids[file].add(workflow_id)
+
+    def drop(self, bundle: str) -> set[str]:
+        """Forget a bundle with all its files. Returns what they defined."""
+        return {one for file in [f for f in self._ids if f.bundle == bundle] for one in self.take(file, ())}
+
+    def holder(self, workflow_id: str) -> FileName | None:
+        """The file that defines a workflow."""
+        return self._holders.get(workflow_id)
+
+    def take(self, file: FileName, ids: Collection[str]) -> set[str]:
+        """Let a file define `ids` and nothing else, whoever did before. Returns those that nobody defines now."""
+        gone = self._ids.get(file, set()) - set(ids)
+        for one in ids:
+            previous = self._holders.get(one)
+            if previous is not None and previous != file:
+                self._ids[previous].discard(one)
+            self._holders[one] = file
+        for one in gone:
+            del self._holders[one]
+        if ids:
+            self._ids[file] = set(ids)
+        else:
+            self._ids.pop(file, None)
+        return gone

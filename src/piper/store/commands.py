@@ -1,0 +1,75 @@
+"""What people's calls write: commands to the owners of runs, and the end of a workflow.
+
+A command (clear, mark, pause) is an event row: the owner of the workflow's shard applies it, and deletes
+the row in the transaction that does so. That the row is gone is therefore how the caller learns that the
+command was applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from piper.model.events import Event
+from piper.model.ids import shard_of
+from piper.model.states import RunState
+from piper.store.events import event_row
+from piper.store.schema import attempt, bundle, event, run, task_instance, workflow, workflow_version, xcom
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A command that was sent. Its moment is kept since SQLite gives the number of a deleted row again."""
+
+    id: int
+    at: datetime
+
+
+def send(connection: Connection, workflow_id: str, number: int | None, command: Event, now: datetime) -> Sent:
+    """Append a command to the owner of a workflow, about run `number` or about the workflow itself."""
+    row = event_row(shard_of(workflow_id), number, command, now)
+    return Sent(connection.execute(event.insert().values(**row).returning(event.c.id)).scalar_one(), now)
+
+
+def count_pending(connection: Connection, commands: Sequence[Sent]) -> int:
+    """How many of these commands have not been applied yet."""
+    still = or_(*(and_(event.c.id == command.id, event.c.created_at == command.at) for command in commands))
+    return connection.execute(select(func.count()).where(still)).scalar_one()
+
+
+# --- workflows ----------------------------------------------------------------------------------
+
+
+def count_unfinished_runs(connection: Connection, workflow_id: str) -> int:
+    """Runs of a workflow that have not reached an end."""
+    states = (RunState.QUEUED, RunState.RUNNING)
+    return connection.execute(
+        select(func.count()).select_from(run).where(run.c.workflow_id == workflow_id, run.c.state.in_(states))
+    ).scalar_one()
+
+
+def delete_workflow(connection: Connection, workflow_id: str) -> int:
+    """Remove a workflow with its versions and its whole history; returns how many runs there were.
+
+    Specs stay: they are shared by hash, and collected by a chore. Nothing of it may be running.
+    """
+    numbers = select(run.c.id).where(run.c.workflow_id == workflow_id).scalar_subquery()
+    instances = select(task_instance.c.id).where(task_instance.c.run.in_(numbers)).scalar_subquery()
+    connection.execute(attempt.delete().where(attempt.c.instance.in_(instances)))
+    connection.execute(xcom.delete().where(xcom.c.run.in_(numbers)))
+    connection.execute(task_instance.delete().where(task_instance.c.run.in_(numbers)))
+    runs = connection.execute(run.delete().where(run.c.workflow_id == workflow_id)).rowcount
+    connection.execute(workflow_version.delete().where(workflow_version.c.workflow_id == workflow_id))
+    connection.execute(workflow.delete().where(workflow.c.workflow_id == workflow_id))
+    return runs
+
+
+# --- bundles ---------------------------------------------------------------------------------------
+
+
+def request_refresh(connection: Connection, name: str) -> None:
+    """Ask the serializer to look through a bundle now: it was never refreshed, as it were."""
+    connection.execute(bundle.update().where(bundle.c.name == name).values(refreshed_at=None))

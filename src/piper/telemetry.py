@@ -1,0 +1,65 @@
+"""What Piper tells about itself: its metrics, and how its services log.
+
+Metrics (Prometheus, at `/metrics`) are a documented interface. Labels never name a workflow, a task or a
+team: there would be no bound to their number, and whoever may read metrics may not read every team's names.
+
+    name                                  type       labels                what
+    piper_http_requests_total             counter    method, route, status requests answered
+    piper_http_request_seconds            histogram  route                 time until the reply was sent
+    piper_streams                         gauge                            live streams being followed
+    piper_workflows                       gauge      state                 active, paused, stale
+    piper_runs                            gauge      state                 unfinished runs
+    piper_task_instances                  gauge      state                 scheduled, queued, running, deferred
+    piper_events_pending                  gauge                            events that no owner has applied yet
+    piper_event_oldest_seconds            gauge                            age of the oldest of them
+    piper_import_errors                   gauge                            files that cannot be loaded
+    piper_service_up                      gauge      service               1 if the service's thread runs
+    piper_service_failures                gauge      service               ticks in a row that failed
+
+Those below `piper_streams` are read from the database when they are asked for (`piper.web.resources.metrics`).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+"""Piper's own, so that what a library registers globally does not appear."""
+
+HTTP_REQUESTS = Counter("piper_http_requests", "Requests answered.", ["method", "route", "status"], registry=REGISTRY)
+HTTP_REQUEST_SECONDS = Histogram(
+    "piper_http_request_seconds",
+    "Time until the reply was sent.",
+    ["route"],
+    registry=REGISTRY,
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+STREAMS = Gauge("piper_streams", "Live streams being followed.", registry=REGISTRY)
+
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, 0x85, 0x2028, 0x2029)}
+del _CONTROL[ord("\t")]
+
+
+class LineFormatter(logging.Formatter):
+    """One record, one line: what a caller put into a name cannot forge another record or drive a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the name is logging's
+        return super().formatMessage(record).translate(_CONTROL)
+
+
+def configure_logging(level: str, stream: TextIO | None = None) -> None:
+    """Send the services' log to standard error (or `stream`). Called once, by the process's start."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(LineFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("uvicorn.access", "httpx", "httpcore", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

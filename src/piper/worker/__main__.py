@@ -1,0 +1,46 @@
+"""`python -m piper.worker --fd N --settings JSON`: a worker on a connection that it inherits."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+import msgspec
+
+from piper.worker.settings import WorkerSettings
+from piper.worker.supervisor import Supervisor
+
+
+def main(arguments: list[str]) -> int:
+    """Run a worker to its end. Returns its exit code."""
+    try:
+        first, descriptor, second, settings = arguments
+        assert (first, second) == ("--fd", "--settings")
+        server, told = int(descriptor), msgspec.json.decode(settings, type=WorkerSettings)
+    except (AssertionError, ValueError) as error:
+        print(f"usage: python -m piper.worker --fd N --settings JSON ({error})", file=sys.stderr)
+        return 2
+    os.set_inheritable(server, False)
+    os.set_blocking(server, False)
+    os.umask(0o077)
+    supervisor = Supervisor(told, server, task_environment(dict(os.environ)))
+    # Nothing here makes cycles that matter; collections would only add pauses.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+    supervisor.run()
+    return 0
+
+
+FOR_TASKS = frozenset({"PIPER_CORE__AIRFLOW_MODE", "PIPER_CORE__PLUGINS_FOLDER"})
+"""Settings of Piper that say how files are loaded (`piper.compat`)."""
+
+
+def task_environment(own: dict[str, str]) -> dict[str, str]:
+    """What tasks may see of this process's environment: all but Piper's own variables, some of which are secret."""
+    return {name: value for name, value in own.items() if name in FOR_TASKS or not name.startswith("PIPER_")}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

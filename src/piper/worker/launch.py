@@ -1,0 +1,45 @@
+"""Starting a worker from another process of this host, connected to it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import msgspec
+
+from piper.worker.settings import WorkerSettings
+
+
+def launch(
+    settings: WorkerSettings, environment: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start a worker. Returns its process, and this end of the connection.
+
+    To stop it: SIGTERM lets it end and report what runs; closing the connection makes it kill everything
+    and exit. It is in a session of its own, so that a Ctrl-C in the terminal does not reach it.
+
+    Arguments:
+        environment: of the worker, and of its tasks less what starts with `PIPER_`; None for this process's.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "piper.worker",
+                "--fd",
+                str(theirs.fileno()),
+                "--settings",
+                msgspec.json.encode(settings).decode(),
+            ],
+            stdin=subprocess.DEVNULL,
+            env=dict(os.environ if environment is None else environment),
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    return process, ours

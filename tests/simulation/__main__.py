@@ -1,0 +1,17 @@
+"""Play seeds again and print their moves: `python -m tests.simulation SEED [SEED …]`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.simulation.world import World
+
+for seed in map(int, sys.argv[1:]):
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(seed, Path(folder), talk=print)
+        try:
+            world.play(150)
+        finally:
+            world.close()

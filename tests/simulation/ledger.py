@@ -1,0 +1,31 @@
+"""What user code has really done, whatever the database says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from piper.model.run import Identity
+from tests.simulation.monitor import Broken
+
+
+@dataclass
+class Ledger:
+    """Begins and ends of user code, in order."""
+
+    begun: dict[Identity, str] = field(default_factory=dict)
+    running: dict[int, Identity] = field(default_factory=dict)
+    failures: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def begin(self, identity: Identity, worker: str) -> None:
+        """User code of an execution is entered. I6: once; I7: not beside another of its instance."""
+        if identity in self.begun:
+            raise Broken(f"{identity} began on {self.begun[identity]} and again on {worker} (I6)")
+        if identity.instance in self.running:
+            raise Broken(f"{identity} began on {worker} while {self.running[identity.instance]} runs (I7)")
+        self.begun[identity] = worker
+        self.running[identity.instance] = identity
+
+    def end(self, identity: Identity) -> None:
+        """It has ended, in whatever way."""
+        if self.running.get(identity.instance) == identity:
+            del self.running[identity.instance]

@@ -1,0 +1,231 @@
+"""Looks at the database after every commit: what changed, and was it allowed to?
+
+One check for each promise that rows can show (correctness §1.3). A broken promise raises `Broken`, with the play's
+seed and the last moves.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from piper.core.task import TABLE
+from piper.model.spec import WorkflowSpec
+from piper.model.states import FINISHED, TaskState
+from tests.simulation.reference import may_run
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OCCUPIED = ("scheduled", "queued", "running", "restarting")
+HELD = ("queued", "running", "restarting")
+
+LEGAL = frozenset((s.value, t.value) for row in TABLE for s in row.sources for t in row.targets)
+
+
+def _compositions() -> frozenset[tuple[str, str]]:
+    """One step may take an instance through several rows: their compositions are legal too.
+
+    What an owner writes in one commit begins with something that happened to an instance and goes on with what it
+    decided because of that; it never passes through a state that only executors and workers write.
+    """
+    own = [row for row in TABLE if row.writer == "owner"]
+    closure = {(s.value, t.value) for row in own for s in row.sources for t in row.targets}
+    while True:
+        more = {(a, d) for a, b in closure for c, d in closure if b == c} - closure
+        if not more:
+            return frozenset(closure) | LEGAL
+        closure |= more
+
+
+LEGAL_IN_ONE_COMMIT = _compositions()
+
+
+class Broken(AssertionError):
+    """A promise has been broken."""
+
+
+class Row(NamedTuple):
+    """What a task instance looks like."""
+
+    id: int
+    run: int
+    task_id: str
+    map_index: int
+    state: str
+    try_number: int
+    leg: int
+    pool: str
+    pool_slots: int
+
+
+class Monitor:
+    """Remembers the rows of the last commit and compares.
+
+    Arguments:
+        specs: by workflow id.
+        pools: slots by pool name.
+    """
+
+    def __init__(self, path: str, specs: Mapping[str, WorkflowSpec], pools: Mapping[str, int]) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._specs = specs
+        self._pools = pools
+        self._rows: dict[int, Row] = {}
+        self._runs: dict[int, tuple] = {}
+        self._epochs: dict[int, tuple[str, int]] = {}
+        self.commits = 0
+
+    def after_commit(self, actor: str, now: datetime, cleared: bool) -> None:
+        """Compare with the commit before.
+
+        Arguments:
+            actor: the member id of the scheduler or executor that committed, or another name.
+            cleared: whether that commit applied a clear or a mark of a person.
+        """
+        self.commits += 1
+        rows = {
+            r[0]: Row(*r)
+            for r in self._db.execute(
+                "SELECT id, run, task_id, map_index, state, try_number, leg, pool, pool_slots FROM task_instance"
+            )
+        }
+        runs = {
+            r[0]: r
+            for r in self._db.execute(
+                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after FROM run"
+            )
+        }
+        epochs = {r[0]: (r[1], r[2]) for r in self._db.execute("SELECT shard, owner, epoch FROM shard")}
+        changed = [(self._rows.get(i), row) for i, row in rows.items() if self._rows.get(i) != row]
+        self._check_terms(actor, changed, runs, epochs)
+        self._check_edges(changed, cleared)
+        self._check_rules(changed, rows, runs)
+        self._check_limits(rows, runs)
+        self._check_runs(runs, now)
+        self._rows, self._runs, self._epochs = rows, runs, epochs
+
+    def _check_terms(self, actor, changed, runs, epochs) -> None:
+        """I17: who moves an instance as its owner owns its shard at that moment; I18: epochs only rise."""
+        for shard, (owner, epoch) in epochs.items():
+            before = self._epochs.get(shard)
+            if before is not None and (epoch < before[1] or (epoch == before[1] and owner != before[0])):
+                raise Broken(f"shard {shard} went from {before} to {(owner, epoch)} (I18)")
+        if actor.startswith("scheduler"):
+            for _, row in changed:
+                owner = epochs[runs[row.run][3]][0]
+                if owner != actor:
+                    raise Broken(f"{actor} wrote {row} though {owner} owns its shard (I17)")
+            for number, run in runs.items():
+                if run != self._runs.get(number) and epochs[run[3]][0] != actor:
+                    raise Broken(f"{actor} wrote run {run} though {epochs[run[3]][0]} owns its shard (I17)")
+
+    def _check_edges(self, changed, cleared: bool) -> None:
+        """C9, I11: only edges of the table; identities never fall; no way out of an end but by a person."""
+        for before, row in changed:
+            if before is None:
+                continue
+            if (row.try_number, row.leg) < (before.try_number, before.leg) and not cleared:
+                raise Broken(f"the identity of {before} fell to {row}")
+            if row.try_number < before.try_number:
+                raise Broken(f"the try number of {before} fell: {row}")
+            if before.state != row.state and (before.state, row.state) not in LEGAL_IN_ONE_COMMIT:
+                raise Broken(f"{before} became {row.state}: no row of the table leads there (C9)")
+            if before.state in FINISHED and row.state != before.state and not cleared:
+                raise Broken(f"{before} left its end without a clear: {row} (I11)")
+
+    def _check_rules(self, changed, rows, runs) -> None:
+        """I8: what has just been scheduled for a new try could be, by its rule."""
+        for before, row in changed:
+            if row.state != "scheduled" or row.leg != 0 or (before is not None and before.state == "scheduled"):
+                continue
+            states = {(r.task_id, r.map_index): r.state for r in rows.values() if r.run == row.run}
+            spec = self._specs[runs[row.run][1]]
+            if not may_run(spec, states, row.task_id, row.map_index):
+                raise Broken(f"{row} was scheduled though its rule does not hold: {states} (I8)")
+
+    def _check_limits(self, rows, runs) -> None:
+        """I15: pools, tasks of a run, runs of a workflow, and limits of a task."""
+        used: Counter[str] = Counter()
+        per_run: Counter[int] = Counter()
+        per_task: Counter[tuple[int, str]] = Counter()
+        per_workflow_task: Counter[tuple[str, str]] = Counter()
+        for row in rows.values():
+            if row.state in HELD:
+                used[row.pool] += row.pool_slots
+            if row.state in OCCUPIED:
+                per_run[row.run] += 1
+                per_task[row.run, row.task_id] += 1
+                per_workflow_task[runs[row.run][1], row.task_id] += 1
+        for pool, count in used.items():
+            if count > self._pools[pool]:
+                raise Broken(f"pool {pool} has {self._pools[pool]} slots and {count} are held (I15)")
+        for run, count in per_run.items():
+            limit = self._specs[runs[run][1]].max_active_tasks
+            if count > limit:
+                raise Broken(f"run {runs[run]} has {count} tasks in flight, {limit} are allowed (I15)")
+        for (run, task_id), count in per_task.items():
+            limit = self._specs[runs[run][1]].task(task_id).max_active_per_run
+            if limit is not None and count > limit:
+                raise Broken(f"task {task_id} of run {runs[run]} is in flight {count} times (I15)")
+        for (workflow, task_id), count in per_workflow_task.items():
+            limit = self._specs[workflow].task(task_id).max_active_per_workflow
+            if limit is not None and count > limit:
+                raise Broken(f"task {task_id} of workflow {workflow} is in flight {count} times (I15)")
+        running = Counter(run[1] for run in runs.values() if run[4] == "running")
+        for workflow, count in running.items():
+            if count > self._specs[workflow].max_active_runs:
+                raise Broken(f"workflow {workflow} has {count} runs (I15)")
+
+    def _check_runs(self, runs, now: datetime) -> None:
+        """I1, I3: one run for a date, none before its time."""
+        dates = Counter((run[1], run[5]) for run in runs.values() if run[5] is not None)
+        for (workflow, date), count in dates.items():
+            if count > 1:
+                raise Broken(f"workflow {workflow} has {count} runs for the logical date {date} (I1)")
+        for number, run in runs.items():
+            due = EPOCH + timedelta(microseconds=run[7])
+            if number not in self._runs and run[6] == "scheduled" and due > now:
+                raise Broken(f"run {run} was made before its time {due} (I3)")
+
+    def check_schedules(self, now: datetime, unpaused_since: Mapping[str, datetime]) -> None:
+        """I2: with catch-up every date that is due has its run, without at least the latest has been made."""
+        for workflow, spec in self._specs.items():
+            if spec.schedule.timetable.__class__.__name__ != "CronTimetable":
+                continue
+            start = spec.schedule.start
+            assert start is not None
+            made = {EPOCH + timedelta(microseconds=r[5]) for r in self._runs.values() if r[1] == workflow and r[5]}
+            ticks = []
+            tick = start
+            while tick <= now:
+                ticks.append(tick)
+                tick += timedelta(minutes=10)
+            wanted = ticks if spec.schedule.catchup else ticks[-1:]
+            missing = [t for t in wanted if t not in made]
+            if missing:
+                raise Broken(f"workflow {workflow} has no run for {missing[:3]} at {now} (I2)")
+
+    def check_rest(self) -> None:
+        """I9: every run has ended, nothing is in flight, no event waits."""
+        open_runs = [run for run in self._runs.values() if run[4] not in ("success", "failed")]
+        if open_runs:
+            rows = [r for r in self._rows.values() if r.run == open_runs[0][0] and TaskState(r.state) not in FINISHED]
+            raise Broken(f"{len(open_runs)} runs have not ended, among them {open_runs[0]} with {rows} (I9)")
+        in_flight = [r for r in self._rows.values() if r.state in OCCUPIED]
+        if in_flight:
+            raise Broken(f"in flight at rest: {in_flight} (I9)")
+        events = self._db.execute("SELECT count(*) FROM event").fetchone()[0]
+        if events:
+            raise Broken(f"{events} events wait at rest (I9)")
+
+    @property
+    def rows(self) -> Mapping[int, Row]:
+        """The instances as of the last commit."""
+        return self._rows
+
+    @property
+    def runs(self) -> Mapping[int, tuple]:
+        """The runs as of the last commit."""
+        return self._runs

@@ -1,0 +1,37 @@
+"""Plays seeds, alone or many at a time, whole or with one mechanism broken."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.simulation.mutations import MUTATIONS
+from tests.simulation.world import World
+
+MOVES = 150
+MEMORY = Path("/dev/shm")
+
+
+def play(seed: int, mutation: str = "") -> str:
+    """Play one seed to its end. Returns what was broken, or an empty string."""
+    logging.disable(logging.CRITICAL)  # a play provokes every error there is
+    folder = MEMORY if MEMORY.is_dir() else None
+    broken = MUTATIONS[mutation]() if mutation else contextlib.nullcontext()
+    with tempfile.TemporaryDirectory(dir=folder) as path, broken:
+        world = World(seed, Path(path))
+        try:
+            world.play(MOVES)
+        except Exception as error:
+            return f"seed {seed}: {type(error).__name__}: {error}"
+        finally:
+            world.close()
+            logging.disable(logging.NOTSET)
+    return ""
+
+
+def play_all(seeds: Iterable[int]) -> list[str]:
+    """Play seeds one after the other; what each broke."""
+    return [broken for broken in map(play, seeds) if broken]

@@ -1,0 +1,108 @@
+"""Small random workflows, and what their tasks will do when they are run."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
+
+from piper.core.graph import sources_of
+from piper.model.schedule import CronTimetable, NeverTimetable, Schedule
+from piper.model.spec import (
+    GroupSpec,
+    LiteralLength,
+    ProductLength,
+    ResultLength,
+    RetrySpec,
+    SourceLocation,
+    TaskSpec,
+    WorkflowSpec,
+)
+from piper.model.states import TriggerRule
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+
+RULES = [r for r in TriggerRule if r is not TriggerRule.ALL_DONE_SETUP_SUCCESS]
+
+
+def random_workflow(dice: random.Random, number: int) -> WorkflowSpec:
+    """A workflow of two to nine tasks with something of everything the scheduler must get right."""
+    tasks: list[TaskSpec] = []
+    group = dice.random() < 0.25
+    for i in range(dice.randint(2, 9)):
+        above = tuple(sorted(t.task_id for t in tasks if dice.random() < 0.4))
+        tasks.append(_random_task(dice, f"t{i}", above, tasks))
+    if dice.random() < 0.3:
+        tasks = _with_setup_and_teardown(tasks)
+    groups: tuple[GroupSpec, ...] = ()
+    if group:
+        groups = (GroupSpec(group_id="g", mapped=LiteralLength(dice.randint(0, 3))),)
+        tasks.append(TaskSpec(task_id="g.a", operator="test.Work", group="g"))
+        rule = dice.choice([r for r in RULES if r is not TriggerRule.ALWAYS])
+        tasks.append(TaskSpec(task_id="g.b", operator="test.Work", group="g", upstream=("g.a",), trigger_rule=rule))
+        tasks.append(TaskSpec(task_id="h", operator="test.Work", upstream=("g.b",), trigger_rule=dice.choice(RULES)))
+    scheduled = dice.random() < 0.7
+    return WorkflowSpec(
+        workflow_id=f"w{number}",
+        source=SourceLocation("w.py", 1),
+        schedule=Schedule(
+            timetable=CronTimetable(expressions=("*/10 * * * *",)) if scheduled else NeverTimetable(),
+            start=MONDAY,
+            catchup=dice.random() < 0.7,
+        ),
+        max_active_runs=dice.choice([1, 2, 3]),
+        max_active_tasks=dice.choice([1, 2, 16]),
+        run_timeout=timedelta(minutes=dice.choice([30, 600])) if dice.random() < 0.2 else None,
+        fail_fast=dice.random() < 0.1,
+        tasks=tuple(tasks),
+        groups=groups,
+    )
+
+
+def _random_task(dice: random.Random, task_id: str, above: tuple[str, ...], earlier: list[TaskSpec]) -> TaskSpec:
+    mapped = None
+    if dice.random() < 0.2:
+        listed = [t.task_id for t in earlier if t.task_id in above and not t.branches]
+        mapped = LiteralLength(dice.randint(0, 3))
+        if listed and dice.random() < 0.7:
+            mapped = ResultLength(dice.choice(listed))
+            if dice.random() < 0.3:
+                mapped = ProductLength((mapped, LiteralLength(2)))
+    rule = dice.choice(RULES) if dice.random() < 0.5 else TriggerRule.ALL_SUCCESS
+    if mapped is not None and sources_of(mapped) and rule is TriggerRule.ALWAYS:
+        rule = TriggerRule.ALL_SUCCESS
+    return TaskSpec(
+        task_id=task_id,
+        operator="test.Work",
+        upstream=above,
+        trigger_rule=rule,
+        retry=RetrySpec(retries=dice.choice([0, 0, 1, 2]), delay=timedelta(seconds=dice.choice([0, 30, 300]))),
+        inert=dice.random() < 0.1,
+        pool=dice.choice(["default_pool", "narrow"]),
+        pool_slots=1,
+        priority=dice.randint(1, 5),
+        mapped=mapped,
+        branches=mapped is None and dice.random() < 0.15,
+        depends_on_past=dice.random() < 0.1,
+        max_active_per_run=1 if dice.random() < 0.1 else None,
+        max_active_per_workflow=1 if dice.random() < 0.1 else None,
+    )
+
+
+def _with_setup_and_teardown(tasks: list[TaskSpec]) -> list[TaskSpec]:
+    """The same tasks between a setup and its teardown."""
+    inner = [
+        replace(t, upstream=tuple(sorted({*t.upstream, "up"})), trigger_rule=TriggerRule.ALL_SUCCESS) for t in tasks
+    ]
+    below = {u for t in tasks for u in t.upstream}
+    leaves = [t.task_id for t in tasks if t.task_id not in below]
+    up = TaskSpec(task_id="up", operator="test.Work", setup=True)
+    down = TaskSpec(
+        task_id="down",
+        operator="test.Work",
+        upstream=tuple(sorted({*leaves, "up"})),
+        teardown=True,
+        trigger_rule=TriggerRule.ALL_DONE_SETUP_SUCCESS,
+    )
+    return [up, *inner, down]
