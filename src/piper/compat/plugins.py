@@ -10,15 +10,18 @@ import hashlib
 import importlib.util
 import os
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from piper.model.errors import AuthorError
-
 FOLDER = "plugins"
 VARIABLE = "PIPER_CORE__PLUGINS_FOLDER"
 """A folder of plugins for all bundles."""
+
+
+class PluginWarning(UserWarning):
+    """A plugin cannot be loaded; what it adds is missing."""
 
 
 class AirflowPlugin:
@@ -71,8 +74,7 @@ def load_plugins(root: Path) -> None:
     Arguments:
         root: of the bundle.
 
-    Raises:
-        AuthorError: one cannot be loaded.
+    One that cannot be loaded is left out, with a warning: most files need none of it.
     """
     common = os.environ.get(VARIABLE)
     for folder in ([Path(common)] if common else []) + [root / FOLDER]:
@@ -118,4 +120,4 @@ def _load(file: Path) -> None:
                 register(value)
     except Exception as error:
         del sys.modules[name]
-        raise AuthorError(f"plugin {file.name} cannot be loaded: {error}", file=f"{FOLDER}/{file.name}") from error
+        warnings.warn(f"plugin {file} is left out: {type(error).__name__}: {error}", PluginWarning, stacklevel=2)
