@@ -15,7 +15,11 @@ install: $(VENV)/installed ## a virtual environment with Piper and its developme
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,demo]'
+	$(BIN)/python -m compileall -q src # some environments forbid Python to do so itself, and every start would pay
 	touch $@
+
+demo: install ## the flight delays example on real data, then serve; EXIT=1 stops at the end
+	$(BIN)/python examples/demo.py $(if $(EXIT),--exit)
 
 test: install lint ## every test suite and lint; installs and starts the servers it needs
 	$(BIN)/python -m pytest

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -46,10 +47,24 @@ class Signal:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._then: Callable[[], None] | None = None
 
     def set(self) -> None:
         """Wake the waiter, or let its next wait return at once."""
         self._event.set()
+        if self._then is not None:
+            self._then()
+
+    def also(self, then: Callable[[], None]) -> None:
+        """Call this, too, whenever the signal is set: how a host of several services is woken."""
+        self._then = then
+
+    def take(self) -> bool:
+        """Whether it was set; forgets it."""
+        was_set = self._event.is_set()
+        if was_set:
+            self._event.clear()
+        return was_set
 
     def wait(self, seconds: float) -> bool:
         """Wait until set or until `seconds` have passed, then forget that it was set. True if it was."""
@@ -79,6 +94,18 @@ class Wakeups:
             signal.set()
 
 
+class Host(Protocol):
+    """A thread that ticks services (see `piper.lane`)."""
+
+    def wake(self) -> None:
+        """End its wait."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        ...
+
+
 class Service(ABC):
     """A loop in a thread: tick, wait, tick … until stopped. May be started again after a stop."""
 
@@ -91,6 +118,7 @@ class Service(ABC):
         """Ticks in a row that raised; 0 when all is well."""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._host: Host | None = None
 
     @abstractmethod
     def tick(self) -> float:
@@ -122,20 +150,26 @@ class Service(ABC):
 
     @property
     def running(self) -> bool:
-        """Whether its thread is alive."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether the thread that ticks it is alive."""
+        host = self._host or self._thread
+        return host is not None and host.is_alive()
+
+    def hosted_by(self, host: Host) -> None:
+        """It is ticked by this host from now on, rather than by a thread of its own."""
+        self._host = host
+        self.signal.also(host.wake)
 
     def _run(self) -> None:
         self.on_start()
         try:
             while not self._stopping.is_set():
-                wait = self._tick_safely()
+                wait = self.tick_safely()
                 if wait > 0 and not self._stopping.is_set():
                     self.signal.wait(wait)
         finally:
             self.on_stop()
 
-    def _tick_safely(self) -> float:
+    def tick_safely(self) -> float:
         """One tick; an exception is logged and counted, and the wait after it grows to ten seconds."""
         try:
             wait = self.tick()

@@ -25,6 +25,7 @@ from piper.coordination.ownership import Ownership
 from piper.coordination.sole import SoleOwner
 from piper.executor.local import LocalBackend
 from piper.executor.service import ExecutorService
+from piper.lane import Lane
 from piper.logs import LogStore
 from piper.model.errors import InvalidSetting
 from piper.model.ids import EXECUTOR_SHARD, SERIALIZER_SHARD, SHARDS
@@ -98,6 +99,7 @@ class System:
         task_api = TaskApi(
             self._database, self._clock, keys, artifacts, self._wakeups, max_value=settings.worker.xcom_limit
         )
+        self._lane = Lane("engine")
         self._backend = LocalBackend(
             self._database,
             self._clock,
@@ -106,6 +108,7 @@ class System:
             WORKER,
             settings.executor.parallelism,
             self._wakeups,
+            self._lane,
         )
         self.executor = ExecutorService(
             self._database, self._clock, Tokens(keys), self._backend, self._ownerships["executor"], self._wakeups
@@ -113,6 +116,7 @@ class System:
         self.scheduler = SchedulerService(
             self._database, self._ownerships["scheduler"], self._clock, self._wakeups, self._cancel
         )
+        self._lane.host(self.scheduler, self.executor)
         self.serializer = SerializerService(
             self._database,
             self._ownerships["serializer"],
@@ -158,7 +162,7 @@ class System:
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
             self._join()
-            for part in (self._backend, self.executor, self.scheduler, self.serializer, self.web):
+            for part in (self._lane, self._backend, self.serializer, self.web):
                 part.start()
                 self._started.append(part)
         except BaseException:
@@ -293,16 +297,18 @@ class Finding:
     error_line: int | None = None
 
 
-def validate_files(settings: Settings, files: Sequence[Path]) -> list[Finding]:
-    """Load each file as a server would, in a process of its own, and say what came of it."""
+def validate(settings: Settings, paths: Sequence[Path]) -> list[Finding]:
+    """Load these files, and the workflow files in these folders, and say what they define or what is wrong."""
     findings = []
-    for file in files:
-        for outcome in load_once(file, _loader(settings)):
+    for path in paths:
+        top = path if path.is_dir() else path.parent
+        for outcome in load_once(path, _loader(settings)):
+            file = str(top / outcome.file)
             if isinstance(outcome, FailedFile):
-                where = str(file.parent / outcome.error_file) if outcome.error_file else ""
-                findings.append(Finding(str(file), (), outcome.text, where, outcome.line))
+                where = str(top / outcome.error_file) if outcome.error_file else ""
+                findings.append(Finding(file, (), outcome.text, where, outcome.line))
             else:
-                findings.append(Finding(str(file), tuple(outcome.ids)))
+                findings.append(Finding(file, tuple(outcome.ids)))
     return findings
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import json
+import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grimp
 import pytest
 
-from tests.architecture.source import ROOT, modules_of
+from tests.architecture.source import ROOT, modules_of, parsed
 
 MEETS_USER_CODE = (
     "piper.sdk",
@@ -22,6 +25,7 @@ MEETS_USER_CODE = (
     "piper.serializer.child",
     "piper.worker.channel",
     "piper.worker.loading",
+    "piper.worker.parent",
     "piper.worker.zygote",
     "piper.worker.child",
     "piper.triggerer.child",
@@ -129,6 +133,21 @@ def test_a_knot_would_be_found() -> None:
     for importer, imported in ("ab", "bc", "ca", "cd"):
         graph.add_import(importer=importer, imported=imported)
     assert knots(graph) == [["a", "b", "c"]]
+
+
+def test_the_language_names_what_it_may_not_import_in_one_module(graph: grimp.ImportGraph) -> None:
+    assert dict(names_above("piper.sdk", graph)).keys() == {"batteries.py"}
+
+
+def names_above(package: str, graph: grimp.ImportGraph) -> Iterator[tuple[str, str]]:
+    """File and text, for each dotted path in a string that leads to a package which this one does not import."""
+    imported = {package, *graph.find_upstream_modules(package, as_package=True)}
+    for path in modules_of(package):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                name = ".".join(node.value.split(".")[:2])
+                if re.fullmatch(r"piper(\.\w+)+\.?", node.value) and name in graph.modules and name not in imported:
+                    yield path.name, node.value
 
 
 def test_to_import_piper_loads_nothing_else_and_takes_no_time() -> None:

@@ -355,14 +355,14 @@ def test_a_heartbeat_names_what_the_worker_must_end(world: World) -> None:
     assert beat(world, "w1") == ()
 
 
-def test_a_run_pinned_anew_starts_with_its_new_version(world: World) -> None:
+def test_a_run_that_a_clear_pinned_anew_starts_with_its_new_version(world: World) -> None:
     number = world.add_run()
     identity = world.add_instance(number)
     world.start(identity)
     world.report(Failed(identity))
     newer = world.add_workflow(TaskSpec(task_id="t", operator="Newer"), workflow_id="newer")
     with world.database.write() as connection:
-        connection.execute(run.update().values(spec_hash=newer, snapshot="snap2"))
+        connection.execute(run.update().values(spec_hash=newer, snapshot="snap2", clears=1))
     world.change_instance(identity.instance, state=TaskState.QUEUED, try_number=2)
     context = world.start(Identity(identity.instance, 2, 0))
     assert (context.task.operator, context.code.snapshot) == ("Newer", "snap2")
@@ -387,5 +387,3 @@ def test_a_worker_that_is_gone_holds_up_no_new_try_of_what_it_had_left_behind(wo
     with world.database.write() as connection:
         assert lose_worker(connection, world.attempts(old.instance)[0].worker, "gone", NOW) == []
     assert world.start(Identity(old.instance, 2, 0))
-
-

@@ -17,6 +17,7 @@ import pytest
 
 from piper.executor.local import LocalBackend
 from piper.executor.service import ExecutorService
+from piper.lane import Lane
 from piper.model.events import Lost, Succeeded
 from piper.model.ids import EXECUTOR_SHARD
 from piper.model.run import Identity
@@ -39,10 +40,14 @@ class Machine:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._names = count(1)
         clock = SystemClock()
-        self.backend = LocalBackend(world.database, clock, world.api.handle, self.launch, "w", 8, world.wakeups)
+        self.lane = Lane("engine")
+        self.backend = LocalBackend(
+            world.database, clock, world.api.handle, self.launch, "w", 8, world.wakeups, self.lane
+        )
         self.service = ExecutorService(world.database, clock, world.tokens, self.backend, Owning(fence), world.wakeups)
+        self.lane.host(self.service)
+        self.lane.start()
         self.backend.start()
-        self.service.start()
 
     def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair()
@@ -56,8 +61,8 @@ class Machine:
         return process, ours
 
     def stop(self) -> None:
-        self.service.stop()
         self.backend.stop()
+        self.lane.stop()
 
     def schedule(self, file: str) -> Identity:
         number = self.world.add_run(run_id=f"r{next(self._names)}", file=file)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from piper.lane import Lane
 from piper.model import wire
 from piper.model.frames import FrameBuffer, framed
 from piper.model.run import Identity
@@ -27,8 +28,9 @@ class Peer:
         ours, self.stream = socket.socketpair()
         self.stream.settimeout(10)
         self.batches: list[list[Call]] = []
-        self.connection = PipeConnection(ours, handle or self.echo)
-        self.thread = threading.Thread(target=self.connection.serve, daemon=True)
+        self.lane = Lane("test")
+        self.connection = PipeConnection(ours, handle or self.echo, self.lane.wake)
+        self.thread = threading.Thread(target=self.lane.serve, args=[self.connection], daemon=True)
         self._frames = FrameBuffer()
         self._received: list[bytes] = []
 
@@ -55,15 +57,20 @@ class Peer:
             ids += [reply.id for reply in self.receive()]
         return ids
 
+    def start(self) -> None:
+        self.lane.start()
+        self.thread.start()
+
     def ended(self) -> bool:
         self.thread.join(10)
+        self.lane.stop()
         return not self.thread.is_alive()
 
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
     peer = Peer()
-    peer.thread.start()
+    peer.start()
     yield peer
     peer.stream.close()
     assert peer.ended()
@@ -82,7 +89,7 @@ def test_frames_that_have_arrived_are_handled_as_one_batch() -> None:
     peer = Peer()
     for number in range(5):
         peer.send(call(number))
-    peer.thread.start()
+    peer.start()
     assert peer.replies(5) == [0, 1, 2, 3, 4]
     assert [len(batch) for batch in peer.batches] == [5]
     peer.stream.close()
@@ -92,7 +99,7 @@ def test_frames_that_have_arrived_are_handled_as_one_batch() -> None:
 def test_a_flood_is_handled_in_batches_that_do_not_keep_the_first_waiting() -> None:
     peer = Peer()
     peer.send(*(call(number) for number in range(2 * MAX_BATCH + 1)))
-    peer.thread.start()
+    peer.start()
     assert peer.replies(2 * MAX_BATCH + 1) == list(range(2 * MAX_BATCH + 1))
     assert [len(batch) for batch in peer.batches] == [MAX_BATCH, MAX_BATCH, 1]
     peer.stream.close()
@@ -116,7 +123,7 @@ def test_pushes_arrive_between_replies(peer: Peer) -> None:
 def test_a_long_reply_reaches_a_reader_that_takes_its_time() -> None:
     text = "x" * (20 << 20)
     peer = Peer(lambda calls: [Reply(one.id, text) for one in calls])
-    peer.thread.start()
+    peer.start()
     peer.send(call(1))
     peer.send(call(2))
     assert sorted(peer.replies(2)) == [1, 2]
@@ -140,7 +147,7 @@ def test_a_peer_that_does_not_read_holds_up_nobody_and_loses_pushes(peer: Peer) 
 def test_calls_of_a_peer_that_does_not_read_wait_until_it_does() -> None:
     peer = Peer(lambda calls: [Reply(one.id, "x" * (1 << 20)) for one in calls])
     sent = 4 * (MAX_UNSENT >> 20)
-    peer.thread.start()
+    peer.start()
     for number in range(sent):
         peer.send(call(number))
     assert peer.replies(sent) == list(range(sent))
@@ -152,7 +159,7 @@ def test_the_last_words_of_a_peer_are_heard() -> None:
     peer = Peer()
     peer.send(call(1))
     peer.stream.shutdown(socket.SHUT_WR)
-    peer.thread.start()
+    peer.start()
     assert peer.replies(1) == [1]
     assert peer.ended()
     peer.stream.close()

@@ -76,7 +76,7 @@ def exactly_one(*args: Any) -> bool:
 
 def at_most_one(*args: Any) -> bool:
     """Whether no two of them are given (neither None nor unset)."""
-    from piper.sdk.xcom_arg import NOTSET  # one caller
+    from piper.sdk.placeholders import NOTSET  # one caller
 
     return sum(each is not None and each is not NOTSET and bool(each) for each in args) in (0, 1)
 

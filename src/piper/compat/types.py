@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pendulum
 
 from piper.sdk.execution.time_limit import time_limit
-from piper.sdk.xcom_arg import NOTSET
+from piper.sdk.placeholders import NOTSET
 
 ArgNotSet = type(NOTSET)
 TIMEZONE = pendulum.UTC

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from piper.executor.lost_workers import lose_all_on
+from piper.lane import Lane
 from piper.model.errors import PiperError
 from piper.model.run import Identity
 from piper.model.wire import Cancel, Dispatch
@@ -49,6 +50,7 @@ class LocalBackend:
         worker: the name under which that supervisor speaks, the same after a restart and nobody else's.
         slots: executions that it may hold at once.
         wakeups: "executor" is notified when a supervisor has come, "scheduler" when executions were lost.
+        lane: serves the connection.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class LocalBackend:
         worker: str,
         slots: int,
         wakeups: Wakeups,
+        lane: Lane,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -68,6 +71,7 @@ class LocalBackend:
         self._worker = worker
         self._slots = slots
         self._wakeups = wakeups
+        self._lane = lane
         self._arrivals = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: PipeConnection | None = None
@@ -135,18 +139,19 @@ class LocalBackend:
         except OSError as error:
             log.error("the local worker could not be started: %s", error)
             return
-        connection = PipeConnection(stream, self._handle)
+        connection = PipeConnection(stream, self._handle, self._lane.wake)
         self._process, self._connection = process, connection
         self._arrivals += 1
         self._wakeups.notify("executor")
         if self._stopping.is_set():  # `stop` may have come before there was anything to stop
             connection.close()
         try:
-            connection.serve()
+            self._lane.serve(connection)
         except Exception:
             log.exception("serving the local worker failed")
         finally:
             self._process = self._connection = None
+            connection.end()
             status = _end(process)
             self._lose(f"its worker ended (status {status})")
 

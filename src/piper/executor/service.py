@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from piper.core.grants import Candidate, Capacity, PoolCapacity, allocate
 from piper.executor.backend import Backend
 from piper.executor.lost_workers import PERIOD_SECONDS as LOST_WORKERS_PERIOD
@@ -22,11 +24,14 @@ from piper.model.run import Identity
 from piper.model.wire import Dispatch
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
-from piper.store.grants import Dispatchable, grant, queued
-from piper.store.pools import UNLIMITED, Lane, Misfit, Pool, holdings, lanes, list_pools, waiting
+from piper.store.grants import Dispatchable, Waiting, grant, queued, waiting
+from piper.store.pools import UNLIMITED, Lane, Misfit, Pool, holdings, lanes, list_pools
 from piper.task_api.tokens import Tokens
 
 log = logging.getLogger(__name__)
+
+POOLS_SECONDS = 0.5
+"""How long the pools that were read are believed."""
 
 MAX_GRANTS = 256
 """In one transaction; the next tick follows at once."""
@@ -79,6 +84,8 @@ class ExecutorService(Service):
         self._queued = QueuedSweep()
         self._lost_workers = LostWorkers(database, clock)
         self._misfits: frozenset[Misfit] = frozenset()
+        self._pools: Mapping[str, Pool] = {}
+        self._pools_due = 0.0
         self._due = {"queued": 0.0, "lost": 0.0, "misfits": 0.0}
 
     @property
@@ -130,24 +137,24 @@ class ExecutorService(Service):
         fence proves that nobody else led meanwhile; so what was free when it was read is free when it is granted.
         """
         capacity, candidates = self._situation()
-        grants = allocate(candidates, capacity)[:MAX_GRANTS]
+        grants = allocate(list(candidates), capacity)[:MAX_GRANTS]
         if not grants:
             return 0
         with self._database.fenced(fence) as connection:
-            dispatchable = grant(connection, [candidate.instance for candidate in grants], self._clock.now())
+            dispatchable = grant(connection, [candidates[one] for one in grants], self._clock.now())
         for candidate in grants:
             self._granted += 1
             self._turns[candidate.pool, candidate.team] = self._granted
         self._send(dispatchable)
         return len(grants)
 
-    def _situation(self) -> tuple[Capacity, list[Candidate]]:
+    def _situation(self) -> tuple[Capacity, dict[Candidate, Dispatchable]]:
         """What is free, and of each lane as many candidates as could take it. A pool without room is not read."""
         with self._database.read() as connection:
             occupied = lanes(connection)
             if not occupied:
-                return Capacity(free=0, pools={}), []
-            pools = {pool.name: pool for pool in list_pools(connection)}
+                return Capacity(free=0, pools={}), {}
+            pools = self._known_pools(connection)
             held: defaultdict[str, int] = defaultdict(int)
             used: defaultdict[str, dict[str, int]] = defaultdict(dict)
             for holding in holdings(connection, pools.values()):
@@ -161,15 +168,21 @@ class ExecutorService(Service):
                 quotas=self._quotas,
                 turns=self._turns,
             )
-            candidates = []
+            candidates: dict[Candidate, Dispatchable] = {}
             for lane in occupied:
                 room = _room(capacity, lane)
                 if room > 0:
-                    candidates += [
-                        Candidate(one.instance, lane.pool, lane.team, one.slots, one.priority)
-                        for one in waiting(connection, lane, pools[lane.pool].slots, room)
-                    ]
+                    found = waiting(connection, lane, pools[lane.pool].slots, room)
+                    candidates |= {_candidate(one, lane): one.dispatchable for one in found}
         return capacity, candidates
+
+    def _known_pools(self, connection: Connection) -> Mapping[str, Pool]:
+        """The pools, at most POOLS_SECONDS old: a person who changes one waits no longer than that."""
+        now = self._clock.monotonic()
+        if now >= self._pools_due:
+            self._pools = {pool.name: pool for pool in list_pools(connection)}
+            self._pools_due = now + POOLS_SECONDS
+        return self._pools
 
     def _send(self, executions: Sequence[Dispatchable]) -> None:
         if executions:
@@ -199,6 +212,10 @@ class ExecutorService(Service):
             return False
         self._due[chore] = now + period
         return True
+
+
+def _candidate(one: Waiting, lane: Lane) -> Candidate:
+    return Candidate(one.dispatchable.identity.instance, lane.pool, lane.team, one.slots, one.priority)
 
 
 def _room(capacity: Capacity, lane: Lane) -> int:

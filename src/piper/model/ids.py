@@ -85,9 +85,9 @@ def check_workflow_id(value: object) -> str:
     """Return `value` if it may name a workflow or a task.
 
     Raises:
-        InvalidName: it is not 1 to 250 letters, digits, `_`, `-` or `.`.
+        InvalidName: it is not 1 to 250 letters, digits, `_`, `-` or `.`, or it is `.` or `..`, which URLs cannot carry.
     """
-    if isinstance(value, str) and WORKFLOW_ID_PATTERN.fullmatch(value):
+    if isinstance(value, str) and WORKFLOW_ID_PATTERN.fullmatch(value) and value.strip("."):
         return value
     raise InvalidName(f"{value!r} is not a valid id: use 1 to 250 letters, digits, '_', '-' or '.'")
 

@@ -6,16 +6,6 @@ Python operators' parts, and so on), since each task's process is a fork of one 
 operators.
 
 The constructor's arguments are typed and documented in the class's docstring: the catalogue that the designer and
-the documentation show is made of these.
+the documentation show is made of these. What `@task.<name>`, `@asset` and connections find here is listed in
+`piper.sdk.batteries`.
 """
-
-from __future__ import annotations
-
-DECORATORS: dict[str, str] = {
-    "python": "piper.operators.python.PythonDecoratedOperator",
-    "bash": "piper.operators.bash.BashDecoratedOperator",
-    "branch": "piper.operators.python.BranchDecoratedOperator",
-    "short_circuit": "piper.operators.python.ShortCircuitDecoratedOperator",
-    "sensor": "piper.operators.sensors.python.sensor_task",
-}
-"""What `@task.<name>` makes of a function: dotted paths of operators around functions, or of decorators."""

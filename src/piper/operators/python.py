@@ -12,7 +12,7 @@ from piper.sdk.branch import BaseBranchOperator, Branches, SkipMixin, decide
 from piper.sdk.decorators import DecoratedOperator
 from piper.sdk.exceptions import AirflowException
 from piper.sdk.execution.arguments import keyword_arguments
-from piper.sdk.execution.callbacks import call
+from piper.sdk.execution.calling import call
 from piper.sdk.execution.current import current_execution
 from piper.sdk.operator import BaseOperator
 from piper.sdk.signatures import signature_of

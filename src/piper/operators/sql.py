@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Unpack
 
 from piper.sdk.arguments import OperatorArguments
 from piper.sdk.exceptions import AirflowException
-from piper.sdk.execution.importing import import_for
+from piper.sdk.importing import import_for
 from piper.sdk.operator import BaseOperator
 
 DIALECTS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}

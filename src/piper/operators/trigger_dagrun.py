@@ -17,7 +17,7 @@ from piper.operators.triggers.external_task import DagStateTrigger
 from piper.sdk.arguments import OperatorArguments
 from piper.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from piper.sdk.operator import BaseOperator
-from piper.sdk.xcom_arg import NOTSET
+from piper.sdk.placeholders import NOTSET
 
 XCOM_RUN_ID = "trigger_run_id"
 """The XCom that holds the id of the run."""

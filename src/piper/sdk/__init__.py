@@ -8,18 +8,26 @@ worker's, which runs one task of it (`execution`). Names and behaviour are those
 
 How it is put together:
 
-    node, edges              what arrows can join; labels, chain
-    operator, abstract_operator, arguments
-                             tasks; what all operators take and can do
-    group, dags, setup_teardown
+    scope, place, spelling, signatures, importing
+                             the line being executed and its `with` blocks; names, parameters, dotted paths
+    node, edges, placeholders
+                             what arrows can join; labels, chain; what stands for a value that is not there
+    xcom_arg, abstract_operator, arguments, operator, mapping
+                             results that do not exist yet; tasks; one task, many instances
+    sensor, branch, trigger, notifier, hook, connection, variable
+                             what operators are made with
+    group, setup_teardown, dags
                              what tasks belong to
-    xcom_arg, mapping        results that do not exist yet; one task, many instances
     decorators, *_decorator  functions that become tasks, groups, DAGs, assets
+    batteries                the operators that these find: by path, as they build upon this package
     timetables, schedules, assets, params, callbacks, retry_policy, weights, deadlines
                              when it runs, on what data, with which values, and what else is called
     specs, task_specs        all of that as data, checked; schemas describes operators, hydrate goes back
-    loader, scope, place     from a file to its DAGs, and where in it each was written
+    loader                   from a file to its DAGs
     execution                what happens inside a running task
+
+No module imports one that imports it, directly or not: of two that know each other one is given a noun below
+both, or is handed the other as an argument.
 
 Invariants. What is wrong in a file is said where it is written, by file and line, with the nearest right
 name. What is not given is not stored, so a spec holds what the author wrote and no more. Importing this

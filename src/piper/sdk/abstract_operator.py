@@ -6,6 +6,7 @@ only what it was given, so that to make one costs little, and to store one means
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -455,8 +456,6 @@ def _join(up: AbstractOperator, down: AbstractOperator, label: EdgeModifier | No
 
 
 def _warn_of_sla() -> None:
-    import warnings  # almost never
-
     warnings.warn("SLAs are gone since Airflow 3.0; see deadline alerts", stacklevel=6)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from piper.model.spec import Isolation
 from piper.model.states import TriggerRule
+from piper.sdk.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG
@@ -218,8 +219,6 @@ def rule(value: Any) -> TriggerRule:
     try:
         return TriggerRule(value)
     except ValueError:
-        from piper.sdk.spelling import did_you_mean
-
         raise ValueError(
             f"there is no trigger rule {did_you_mean(str(value), [r.value for r in TriggerRule])}"
         ) from None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Collection, Mapping
-from importlib import import_module
 from typing import Any
 
 from piper.sdk.assets import Asset, AssetAccessControl, AssetAll, BaseAsset
+from piper.sdk.batteries import ASSET_OPERATOR
 from piper.sdk.dags import DAG
+from piper.sdk.decorators import is_decorated_task
+from piper.sdk.importing import import_path
 
 _NOT_INLETS = ("self", "context", "outlet_events")
 
@@ -36,15 +38,13 @@ class MultiAssetDefinition(AssetAll):
 
 
 def _add_main_task(function: Any, dag: DAG, name: str, outlets: Collection[BaseAsset]) -> None:
-    from piper.sdk.decorators import BATTERIES, is_decorated_task
-
     with dag:
         if is_decorated_task(function):
             if "outlets" in function.kwargs:
                 raise TypeError("@task decorator with 'outlets' argument is not supported in @asset")
             function.override(outlets=list(outlets))()
             return
-        import_module(f"{BATTERIES}.python").AssetOperator(
+        import_path(ASSET_OPERATOR)(
             task_id=function.__name__,
             python_callable=function,
             definition_name=name,

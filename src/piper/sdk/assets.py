@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, overload
@@ -335,8 +336,6 @@ def _uri(text: str) -> str:
         raise ValueError(f"{text!r}: Asset scheme 'airflow' is reserved")
     host = parts.netloc
     if parts.password:
-        import warnings  # only for a mistake
-
         warnings.warn("An Asset URI should not contain a password. User info has been dropped.", stacklevel=4)
         host = host.rpartition("@")[2]
     query = urlencode(sorted(parse_qsl(parts.query))) if parts.query else ""

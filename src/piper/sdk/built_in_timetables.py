@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, cast
 
+from msgspec.structs import replace
+
 from piper.model import schedule as data
 from piper.sdk.arguments import duration, moment
 from piper.sdk.exceptions import AirflowTimetableInvalid
+from piper.sdk.timetables import BuiltInTimetable, Timetable, is_custom, zone_name
 
 if TYPE_CHECKING:
     from piper.sdk.assets import BaseAsset
-
-from piper.sdk.timetables import BuiltInTimetable, Timetable, is_custom, zone_name
 
 
 class NullTimetable(BuiltInTimetable):
@@ -157,8 +158,6 @@ class _Delta(BuiltInTimetable):
 
     def as_data(self, timezone: str) -> data.Timetable:
         """The span; months are counted in the DAG's time zone."""
-        from msgspec.structs import replace  # one line, few callers
-
         return replace(self._data, timezone=timezone) if timezone != "UTC" else self._data
 
     def __repr__(self) -> str:

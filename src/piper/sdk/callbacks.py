@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 from piper.model.spec import Json
 from piper.sdk.data import to_data
+from piper.sdk.importing import import_path, path_of
 
 
 class Callback:
@@ -39,13 +39,12 @@ class Callback:
             cls.verify_callable(callback)
             if "<" in callback.__qualname__:
                 raise ValueError(f"{callback.__qualname__}: a callback must be a function at the top level of a module")
-            return f"{callback.__module__}.{callback.__qualname__}"
+            return path_of(callback)
         path = callback.strip()
-        module, _, name = path.rpartition(".")
-        if not module or not all(part.isidentifier() for part in path.split(".")):
+        if "." not in path or not all(part.isidentifier() for part in path.split(".")):
             raise ImportError(f"`{callback}` doesn't look like a valid dot path.")
         try:
-            found = getattr(import_module(module), name)
+            found = import_path(path)
         except ImportError:
             return path  # it may exist only where it will be called
         if not callable(found):

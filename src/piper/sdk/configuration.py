@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from piper.sdk.exceptions import AirflowConfigException
-from piper.sdk.xcom_arg import NOTSET
+from piper.sdk.placeholders import NOTSET
 
 Value = TypeVar("Value")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from piper.sdk.batteries import HOOKS
 from piper.sdk.exceptions import AirflowException
+from piper.sdk.importing import import_path
 from piper.sdk.spelling import did_you_mean, only_known
 
 _FIELDS = ("conn_type", "description", "host", "schema", "login", "password", "port", "extra")
@@ -248,7 +249,7 @@ def _extra_in(query: str) -> str | None:
 
 # --- hooks --------------------------------------------------------------------------------------
 
-_hooks: dict[str, str] = {}
+_hooks = dict(HOOKS)
 
 
 def register_hook(conn_type: str, path: str) -> None:
@@ -270,6 +271,5 @@ def hook_class_for(conn_type: str | None) -> type[Any]:
     path = _hooks.get(conn_type or "")
     if path is None:
         raise AirflowException(f"Unknown hook type {did_you_mean(str(conn_type), _hooks)}")
-    module, _, name = path.rpartition(".")
-    found: type[Any] = getattr(import_module(module), name)
+    found: type[Any] = import_path(path)
     return found

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from piper.model import schedule as data
 from piper.sdk.arguments import moment
 from piper.sdk.exceptions import AirflowTimetableInvalid
+from piper.sdk.importing import path_of
 from piper.sdk.timetables import DagRunInfo, DataInterval, TimeRestriction, Timetable
 
 MOST_TICKS = 5000
@@ -80,9 +81,8 @@ def _windows(now: datetime) -> tuple[Window, Window]:
 
 
 def _table(timetable: Timetable, rows: list[data.RunDates], refresh: datetime) -> data.CustomTimetable:
-    kind = type(timetable)
     return data.CustomTimetable(
-        timetable=f"{kind.__module__}.{kind.__qualname__}",
+        timetable=path_of(type(timetable)),
         ticks=tuple(rows),
         refresh_after=refresh,
         description=timetable.description or timetable.summary,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from piper.model.spec import ComputeMode
 from piper.model.states import RunType
 from piper.sdk.arguments import Callbacks
-
-if TYPE_CHECKING:
-    pass
 
 
 class DagArguments(TypedDict, total=False):

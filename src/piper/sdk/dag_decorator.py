@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import Any, Unpack, overload
 
 from piper.model.spec import RETURN_KEY
 from piper.sdk.dag_arguments import DagArguments
@@ -13,9 +13,6 @@ from piper.sdk.dags import DAG
 from piper.sdk.place import place_of
 from piper.sdk.signatures import signature_of
 from piper.sdk.xcom_arg import PlainXComArg
-
-if TYPE_CHECKING:
-    pass
 
 
 @overload

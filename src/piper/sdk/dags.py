@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
@@ -19,6 +20,7 @@ from piper.model.spec import RETURN_KEY, ComputeMode
 from piper.model.states import RunType, TriggerRule
 from piper.sdk import scope
 from piper.sdk.arguments import listed, moment
+from piper.sdk.batteries import PLAY_DAG
 from piper.sdk.built_in_timetables import AssetTriggeredTimetable
 from piper.sdk.dag_arguments import DAG_ARGUMENTS, KINDS, DagArguments
 from piper.sdk.documents import document
@@ -29,13 +31,15 @@ from piper.sdk.exceptions import (
     NodeNotFound,
     TaskNotFound,
 )
-from piper.sdk.group import TaskGroup
+from piper.sdk.group import MappedTaskGroup, TaskGroup
+from piper.sdk.importing import import_path
 from piper.sdk.params import DagParam, ParamsDict
-from piper.sdk.place import Place, place_of
+from piper.sdk.place import Place, file_of, place_of
+from piper.sdk.placeholders import NOTSET
 from piper.sdk.schedules import as_timetable
 from piper.sdk.spelling import nearest, only_known
 from piper.sdk.timetables import Timetable
-from piper.sdk.xcom_arg import NOTSET, PlainXComArg
+from piper.sdk.xcom_arg import PlainXComArg
 
 if TYPE_CHECKING:
     import jinja2
@@ -100,7 +104,6 @@ class DAG:
     _dag_display_name: str | None = None
     _params: ParamsDict | None = None
     _timetable: Timetable | None = None
-    result_task_id: str = ""
 
     def __init__(self, dag_id: str, **arguments: Unpack[DagArguments]) -> None:
         self.dag_id = check_workflow_id(dag_id)
@@ -227,7 +230,7 @@ class DAG:
     @property
     def fileloc(self) -> str:
         """The file that makes it, as an absolute path."""
-        return self._fileloc or (self._place[0].co_filename if self._place is not None else "")
+        return self._fileloc or file_of(self._place)
 
     @fileloc.setter
     def fileloc(self, value: str) -> None:
@@ -413,9 +416,7 @@ class DAG:
     @property
     def task(self) -> Any:
         """`@dag.task`: the `@task` decorator, bound to this DAG."""
-        from functools import partial  # one line, one caller
-
-        from piper.sdk.decorators import task
+        from piper.sdk.decorators import task  # a file of classic operators alone does without
 
         return partial(task, dag=self)
 
@@ -444,8 +445,7 @@ class DAG:
     @cached_property
     def mapped_over(self) -> frozenset[str]:
         """Ids of the tasks whose results others are mapped over. For a running task: the DAG is complete."""
-        from piper.sdk.group import MappedTaskGroup  # asked once per process
-        from piper.sdk.mapping import MappedOperator
+        from piper.sdk.mapping import MappedOperator  # asked once per process
 
         nodes = (*self.task_dict.values(), *self.task_group_dict.values())
         inputs = [node.expand_input for node in nodes if isinstance(node, MappedOperator | MappedTaskGroup)]
@@ -471,17 +471,11 @@ class DAG:
 
     def test(self, *arguments: Any, **named: Any) -> Any:
         """Run it once in this process, without a server; see `piper.testing.dag_test` for the arguments."""
-        from importlib import import_module  # a tool of tests, named and not imported: it builds upon this package
-
-        return import_module("piper.testing.dag_test").play_dag(self, *arguments, **named)
+        return import_path(PLAY_DAG)(self, *arguments, **named)
 
     def cli(self) -> NoReturn:
         """Refused: Piper's command line knows every DAG by its file."""
         raise RuntimeError(f"run this DAG with: piper run {self.fileloc}")
-
-
-def _prepare_schedule(dag: DAG, value: Any) -> None:
-    dag.schedule = value
 
 
 def _prepare_default_args(dag: DAG, value: Any) -> None:
@@ -524,13 +518,10 @@ def _prepare_run_types(dag: DAG, value: Any) -> None:
 
 
 def _prepare_sla_callback(dag: DAG, value: Any) -> None:
-    import warnings  # almost never
-
     warnings.warn("SLAs are gone since Airflow 3.0; see deadline alerts", stacklevel=5)
 
 
 _PREPARE: dict[str, Callable[[DAG, Any], None]] = {
-    "schedule": _prepare_schedule,
     "default_args": _prepare_default_args,
     "params": _prepare_params,
     "tags": _prepare_tags,
@@ -543,7 +534,6 @@ _PREPARE: dict[str, Callable[[DAG, Any], None]] = {
     "deadline": lambda dag, value: setattr(dag, "deadline", listed(value)),
     "compute_mode": lambda dag, value: setattr(dag, "compute_mode", ComputeMode(value)),
     "compute_centres": lambda dag, value: setattr(dag, "compute_centres", listed(value)),
-    "catchup": lambda dag, value: setattr(dag, "catchup", bool(value)),
     "fail_fast": lambda dag, value: setattr(dag, "fail_fast", bool(value)),
 }
 """What is more than a plain assignment."""

@@ -24,7 +24,8 @@ from typing import Any
 
 from piper.model.spec import Json
 from piper.sdk.params import DagParam
-from piper.sdk.xcom_arg import NOTSET, PlainXComArg, XComArg
+from piper.sdk.placeholders import NOTSET
+from piper.sdk.xcom_arg import PlainXComArg, XComArg
 
 
 class NotData(Exception):

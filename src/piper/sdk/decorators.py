@@ -1,8 +1,8 @@
 """`@task` and its kin: functions that become tasks when the file calls them.
 
 `@task` is `@task.python`; `@task.bash`, `@task.branch`, `@task.sensor` and so on are other operators
-around a function. Which there are is a table of dotted names, imported when first used: that of
-`piper.operators.DECORATORS`, and what plugins add with `register_decorator`.
+around a function. Which there are is a table of dotted paths, imported when first used: that of
+`batteries`, and what plugins add with `register_decorator`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, update_wrapper
-from importlib import import_module
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -19,10 +18,12 @@ from piper.model.states import TriggerRule
 from piper.sdk import scope
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import CONVERTERS, uniform
+from piper.sdk.batteries import DECORATORS
 from piper.sdk.exceptions import AirflowException, AirflowSkipException
 from piper.sdk.functions import call_of, check_names, has_multiple_outputs
 from piper.sdk.group import TaskGroup
 from piper.sdk.group_decorator import TaskGroupFactory, task_group
+from piper.sdk.importing import import_path
 from piper.sdk.mapping import (
     DecoratedMappedOperator,
     DictOfLists,
@@ -295,9 +296,6 @@ def task_decorator_factory(
     )
 
 
-BATTERIES = "piper.operators"
-"""The package whose operators come with Piper: named and not imported, since it builds upon this one."""
-
 _registered: dict[str, str] = {}
 
 
@@ -339,8 +337,7 @@ class TaskDecoratorCollection:
             )
         if name not in known:
             raise AttributeError(f"task decorator {did_you_mean(name, known)} not found")
-        module, _, attribute = known[name].rpartition(".")
-        found = getattr(import_module(module), attribute)
+        found = import_path(known[name])
         if isinstance(found, type):
             found = partial(task_decorator_factory, decorated_operator_class=found)
         setattr(self, name, found)
@@ -348,7 +345,7 @@ class TaskDecoratorCollection:
 
     @staticmethod
     def _known() -> dict[str, str]:
-        return {**import_module(BATTERIES).DECORATORS, **_registered}
+        return {**DECORATORS, **_registered}
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._known()]

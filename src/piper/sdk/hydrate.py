@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from piper.model.errors import InvalidSpec
 from piper.model.spec import TaskSpec
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS
+from piper.sdk.batteries import INSTALLED
 from piper.sdk.dags import DAG
 from piper.sdk.data import from_data
+from piper.sdk.importing import import_path
 from piper.sdk.mapping import DictOfLists, ExpandInput, ListOfDicts, MappedOperator
 from piper.sdk.operator import BaseOperator
 from piper.sdk.params import Param
-from piper.sdk.task_specs import EXPAND, EXPAND_KWARGS, INSTALLED
+from piper.sdk.task_specs import EXPAND, EXPAND_KWARGS
 from piper.sdk.xcom_arg import PlainXComArg
 
 
@@ -86,10 +87,9 @@ def hydrate(task: TaskSpec, workflow_id: str = "workflow") -> AbstractOperator:
 def _operator(task: TaskSpec) -> type[BaseOperator]:
     if not task.operator.startswith(INSTALLED):
         raise InvalidSpec(f"task {task.task_id!r}: operator {task.operator!r} is not one of {INSTALLED}*")
-    module, _, name = task.operator.rpartition(".")
     try:
-        operator = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+        operator = import_path(task.operator)
+    except ImportError as error:
         raise InvalidSpec(f"task {task.task_id!r}: there is no operator {task.operator!r}: {error}") from None
     if not (isinstance(operator, type) and issubclass(operator, BaseOperator)):
         raise InvalidSpec(f"task {task.task_id!r}: {task.operator!r} is not an operator")

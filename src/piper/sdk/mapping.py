@@ -19,8 +19,9 @@ from piper.model.states import TriggerRule
 from piper.sdk import scope
 from piper.sdk.abstract_operator import AbstractOperator, merge_defaults
 from piper.sdk.arguments import CONVERTERS, OPERATOR_ARGUMENTS
+from piper.sdk.placeholders import Reference, ResolveMixin
 from piper.sdk.spelling import only_known
-from piper.sdk.xcom_arg import Reference, ResolveMixin, XComArg, references_in
+from piper.sdk.xcom_arg import XComArg, references_in
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from piper.sdk.abstract_operator import AbstractOperator
     from piper.sdk.edges import EdgeModifier
 
-Linkable = "DependencyMixin | Sequence[DependencyMixin]"
-
 
 class DependencyMixin:
     """Whatever may stand left or right of `>>` and `<<`."""

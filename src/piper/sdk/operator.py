@@ -17,6 +17,7 @@ whose arguments are all data is made again from them in the worker.
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
@@ -36,8 +37,6 @@ from piper.sdk.spelling import only_known
 from piper.sdk.xcom_arg import PLAIN, references_in
 
 if TYPE_CHECKING:
-    import logging
-
     from piper.sdk.dags import DAG
     from piper.sdk.group import TaskGroup
     from piper.sdk.mapping import OperatorPartial
@@ -248,8 +247,6 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
     @property
     def log(self) -> logging.Logger:
         """The logger of the task's own messages."""
-        import logging  # zygotes of files whose tasks do not log stay lean
-
         return logging.getLogger(self.logger_name or f"airflow.task.operators.{type(self).__module__}")
 
     def pre_execute(self, context: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import ItemsView, Iterator, Mapping, MutableMapping, Values
 from typing import TYPE_CHECKING, Any
 
 from piper.sdk.exceptions import ParamValidationError
-from piper.sdk.xcom_arg import NOTSET, Reference, ResolveMixin
+from piper.sdk.placeholders import NOTSET, Reference, ResolveMixin
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG

@@ -16,7 +16,8 @@ from piper.sdk.scope import loading_file
 
 Place = tuple[CodeType, int]
 
-_PIPER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+PIPER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+"""Where Piper's own code is, which is of no interest to an author."""
 
 
 def place_of(frame: FrameType | None) -> Place | None:
@@ -32,7 +33,7 @@ def place_of(frame: FrameType | None) -> Place | None:
         file = code.co_filename
         if file == wanted:
             return code, frame.f_lasti
-        if nearest is None and not file.startswith(_PIPER):
+        if nearest is None and not file.startswith(PIPER):
             nearest = code, frame.f_lasti
             if not wanted:
                 return nearest

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
+
+from piper.sdk.importing import import_path
 
 log = logging.getLogger("piper.task")
 
@@ -122,10 +123,9 @@ def _exception_of(name: ExceptionName) -> type[BaseException] | None:
 @lru_cache(maxsize=256)
 def _imported(name: str) -> type[BaseException] | None:
     """The class of that path; None, with a warning, if it cannot be imported here."""
-    module, _, attribute = name.rpartition(".")
     try:
-        found: type[BaseException] = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError):
+        found: type[BaseException] = import_path(name)
+    except ImportError:
         log.warning("Could not import exception class %r, it will not match", name)
         return None
     return found

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta, tzinfo
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 from piper.sdk.built_in_timetables import (
     AssetTriggeredTimetable,

@@ -25,7 +25,9 @@ from msgspec import Struct, field
 from piper.model.spec import Json
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, OperatorArguments
+from piper.sdk.importing import path_of
 from piper.sdk.operator import BaseOperator
+from piper.sdk.signatures import ancestry
 
 
 class OperatorSchema(Struct, frozen=True, omit_defaults=True):
@@ -55,7 +57,7 @@ def schema_of(operator: type[BaseOperator]) -> OperatorSchema:
     """The description of an operator."""
     doc = inspect.cleandoc(operator.__doc__ or "") if "__doc__" in vars(operator) else ""
     return OperatorSchema(
-        path=f"{operator.__module__}.{operator.__qualname__}",
+        path=path_of(operator),
         name=str(getattr(operator, "custom_operator_name", operator.__name__)),
         arguments=arguments_schema(operator),
         template_fields=_template_fields(operator),
@@ -202,9 +204,9 @@ def _is_json(value: Any) -> bool:
 
 def _hints_of_constructors(operator: type[BaseOperator]) -> dict[str, Any]:
     hints: dict[str, Any] = {}
-    for ancestor in reversed(operator.__mro__):
+    for ancestor in ancestry(operator, BaseOperator):
         init = vars(ancestor).get("__init__")
-        if init is not None and ancestor is not BaseOperator and issubclass(ancestor, BaseOperator):
+        if init is not None:
             function = inspect.unwrap(init)
             hints.update(_evaluated(getattr(function, "__annotations__", {}), getattr(function, "__globals__", {})))
     return hints
@@ -249,11 +251,9 @@ _GOOGLE = re.compile(r"^\s{2,}(\w+)(?:\s*\([^)]*\))?:\s+(.*)$")
 
 def _described_arguments(operator: type[BaseOperator]) -> dict[str, str]:
     described: dict[str, str] = {}
-    for ancestor in reversed(operator.__mro__):
-        if ancestor is not BaseOperator and issubclass(ancestor, BaseOperator):
-            described.update(_described_in(vars(ancestor).get("__doc__") or ""))
-            init = vars(ancestor).get("__init__")
-            described.update(_described_in(getattr(init, "__doc__", None) or ""))
+    for ancestor in ancestry(operator, BaseOperator):
+        for thing in (ancestor, vars(ancestor).get("__init__")):
+            described.update(_described_in(getattr(thing, "__doc__", None) or ""))
     return described
 
 

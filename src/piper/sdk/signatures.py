@@ -9,13 +9,18 @@ from types import CodeType, FunctionType
 from typing import Any
 
 
+def ancestry(kind: type, base: type) -> list[type]:
+    """The classes from `base`, itself left out, to `kind`: the oldest first."""
+    return [ancestor for ancestor in reversed(kind.__mro__) if ancestor is not base and issubclass(ancestor, base)]
+
+
 @cache
 def constructor_arguments(kind: type, base: type) -> dict[str, inspect.Parameter]:
     """The arguments that a class and its ancestors down from `base` add to those of `base`, the oldest first."""
     found: dict[str, inspect.Parameter] = {}
-    for ancestor in reversed(kind.__mro__):
+    for ancestor in ancestry(kind, base):
         init = vars(ancestor).get("__init__")
-        if init is None or ancestor is base or not issubclass(ancestor, base):
+        if init is None:
             continue
         _, *parameters = inspect.signature(init).parameters.values()
         found.update({one.name: one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)})

@@ -30,13 +30,13 @@ from piper.sdk.data import NotData, to_data
 from piper.sdk.group import MappedTaskGroup, TaskGroup
 from piper.sdk.params import Param
 from piper.sdk.place import line_of
+from piper.sdk.placeholders import NOTSET
 from piper.sdk.schemas import OperatorSchema, schema_of
 from piper.sdk.spelling import did_you_mean
 from piper.sdk.task_fields import Surroundings, doc_of
 from piper.sdk.task_specs import class_of, task_spec
 from piper.sdk.timetables import BuiltInTimetable, TimeRestriction, Timetable, is_custom, zone_name
 from piper.sdk.weights import priorities
-from piper.sdk.xcom_arg import NOTSET
 
 if TYPE_CHECKING:
     from piper.sdk.abstract_operator import AbstractOperator

@@ -13,8 +13,8 @@ from piper.sdk.arguments import uniform
 from piper.sdk.data import NotData, to_data
 from piper.sdk.params import ParamsDict
 from piper.sdk.place import line_of
+from piper.sdk.placeholders import NOTSET
 from piper.sdk.weights import rule_name
-from piper.sdk.xcom_arg import NOTSET
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -8,24 +8,20 @@ installed with Piper, runs from its spec alone: see `hydrate`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from piper.model.errors import InvalidSpec
 from piper.model.spec import Json, SensorSpec, SourceLocation, TaskSpec
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, duration
+from piper.sdk.batteries import INSTALLED
 from piper.sdk.data import NotData, NotSerializable, to_data
+from piper.sdk.importing import path_of
 from piper.sdk.mapping import DecoratedMappedOperator, DictOfLists, MappedOperator
 from piper.sdk.operator import BaseOperator
 from piper.sdk.place import line_of
 from piper.sdk.task_fields import Surroundings, common_fields, invalid, params_of
 from piper.sdk.xcom_arg import PLAIN, PlainXComArg, references_in
-
-if TYPE_CHECKING:
-    pass
-
-INSTALLED = "piper.operators."
-"""Where operators live that every worker has, whatever the file."""
 
 EXPAND = "__expand__"
 EXPAND_KWARGS = "__expand_kwargs__"
@@ -101,7 +97,7 @@ _paths: dict[type, str] = {}
 def _path(operator: type) -> str:
     path = _paths.get(operator)
     if path is None:
-        path = _paths[operator] = f"{operator.__module__}.{operator.__qualname__}"
+        path = _paths[operator] = path_of(operator)
     return path
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from piper.sdk.xcom_arg import Reference, ResolveMixin
+from piper.sdk.placeholders import Reference, ResolveMixin
 
 
 @dataclass(frozen=True)

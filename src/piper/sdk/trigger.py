@@ -124,8 +124,3 @@ class BaseTrigger(Templater, ABC):
 
 class BaseEventTrigger(BaseTrigger):
     """Base of triggers that may also watch assets: each event that they yield is one of the asset."""
-
-
-def path_of(trigger: BaseTrigger) -> str:
-    """The dotted path of a trigger's class, for `serialize`."""
-    return f"{type(trigger).__module__}.{type(trigger).__qualname__}"

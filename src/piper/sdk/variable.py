@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from piper.sdk.xcom_arg import NOTSET
+from piper.sdk.placeholders import NOTSET
 
 
 class Variable:

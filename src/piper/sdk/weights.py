@@ -11,13 +11,13 @@ publication, for a first try, and its answers are published.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
 from piper.model.states import WeightRule
 from piper.sdk.abstract_operator import AbstractOperator
+from piper.sdk.importing import import_path, path_of
 from piper.sdk.spelling import did_you_mean
 
 LIMIT = (1 << 31) - 1
@@ -114,7 +114,7 @@ def rule_name(weight_rule: Any) -> str:
     """The rule as a spec names it: a `WeightRule`, or the dotted path of a strategy."""
     found = _rule(weight_rule)
     if isinstance(found, PriorityWeightStrategy):
-        return f"{type(found).__module__}.{type(found).__qualname__}"
+        return path_of(type(found))
     return found.value
 
 
@@ -131,9 +131,8 @@ def _rule(weight_rule: Any) -> WeightRule | PriorityWeightStrategy:
     if isinstance(weight_rule, str):
         if weight_rule in _NAMES:
             return WeightRule(weight_rule)
-        module, _, name = weight_rule.rpartition(".")
-        if module:
-            strategy: PriorityWeightStrategy = getattr(import_module(module), name)()
+        if "." in weight_rule:
+            strategy: PriorityWeightStrategy = import_path(weight_rule)()
             return strategy
     raise ValueError(f"there is no weight rule {did_you_mean(str(weight_rule), _NAMES)}")
 

@@ -12,49 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from piper.model.spec import RETURN_KEY, ConcatLength, LengthExpression, ResultLength, ZipLength
 from piper.sdk.exceptions import AirflowException
 from piper.sdk.execution.templating import Templater
 from piper.sdk.node import DependencyMixin
+from piper.sdk.placeholders import NOTSET, Reference, ResolveMixin
 
 if TYPE_CHECKING:
     from piper.sdk.abstract_operator import AbstractOperator
     from piper.sdk.edges import EdgeModifier
 
 
-class _NotSet:
-    """The absence of an argument where None is a value."""
-
-    def __repr__(self) -> str:
-        return "NOTSET"
-
-    def __bool__(self) -> bool:
-        return False
-
-
-NOTSET: Final = _NotSet()
-
-Reference = tuple["AbstractOperator", str]
-"""A task and the key of one of its XComs."""
-
 PLAIN = frozenset({str, int, float, bool, type(None), timedelta, datetime})
 """Types in which no reference can hide."""
-
-
-class ResolveMixin:
-    """A stand-in that becomes a value in the task's process."""
-
-    __slots__ = ()
-
-    def iter_references(self) -> Iterator[Reference]:
-        """The XComs that the value is made of."""
-        raise NotImplementedError
-
-    def resolve(self, context: Mapping[str, Any]) -> Any:
-        """The value, in a running task."""
-        raise NotImplementedError
 
 
 class XComArg(ResolveMixin, DependencyMixin):

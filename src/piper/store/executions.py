@@ -56,6 +56,8 @@ class Execution(NamedTuple):
     worker: str | None
     attempt_state: TaskState | None
     attempt_legs: int | None
+    run_clears: int
+    """How often its run has been cleared: what is known of the run is true as long as that does not change."""
     predecessor_is_open: bool
     """Whether an earlier try of it, which was cleared or marked, has not been seen to end."""
 
@@ -127,6 +129,7 @@ _EXECUTIONS = select(
     _instance.worker,
     attempt.c.state.label("attempt_state"),
     attempt.c.legs,
+    run.c.clears.label("run_clears"),
     exists()
     .where(
         _earlier.c.instance == _instance.id,
@@ -134,11 +137,12 @@ _EXECUTIONS = select(
         _earlier.c.state == _RUNNING,
     )
     .label("predecessor_is_open"),
-).join_from(
-    task_instance,
-    attempt,
-    (attempt.c.instance == _instance.id) & (attempt.c.try_number == _instance.try_number),
-    isouter=True,
+).select_from(
+    task_instance.join(run, run.c.id == _instance.run).join(
+        attempt,
+        (attempt.c.instance == _instance.id) & (attempt.c.try_number == _instance.try_number),
+        isouter=True,
+    )
 )
 _BY_NUMBER = _EXECUTIONS.where(_instance.id.in_(bindparam("instances", expanding=True))).order_by(_instance.id)
 _LOCK = (

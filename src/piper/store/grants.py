@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 from piper.model.run import Identity
 from piper.model.spec import Isolation
 from piper.model.wire import CodeRef
+from piper.store.pools import UNLIMITED, Lane
 from piper.store.schema import run, task_instance
 
 _instance = task_instance.c
@@ -21,12 +22,56 @@ _HOLDS_A_SLOT = sqlalchemy.text("task_instance.state IN ('queued', 'running')")
 """The condition of the partial index, word for word (see `executions`)."""
 
 
+_IS_SCHEDULED = sqlalchemy.text("task_instance.state = 'scheduled'")
+
+
 class Dispatchable(NamedTuple):
     """A queued execution and what a worker must know to prepare for it."""
 
     identity: Identity
     code: CodeRef
     isolation: Isolation
+
+
+class Waiting(NamedTuple):
+    """A scheduled execution, as far as granting and sending it is concerned."""
+
+    dispatchable: Dispatchable
+    slots: int
+    priority: int
+
+
+_DISPATCHED = (
+    _instance.id,
+    _instance.try_number,
+    _instance.leg,
+    _instance.code,
+    _instance.isolation,
+    run.c.bundle,
+    run.c.snapshot,
+    run.c.file,
+)
+_WAITING = (
+    select(*_DISPATCHED, _instance.pool_slots, _instance.priority)
+    .join_from(task_instance, run, run.c.id == _instance.run)
+    .where(
+        _IS_SCHEDULED,
+        _instance.pool == bindparam("pool"),
+        _instance.team == bindparam("team"),
+        # One that can never fit would stand at the head for ever and hide what is behind it.
+        _instance.pool_slots <= bindparam("slots"),
+    )
+    .order_by(_instance.priority.desc(), _instance.id)
+    .limit(bindparam("limit"))
+)
+_NO_LIMIT = (1 << 31) - 1
+
+
+def waiting(connection: Connection, lane: Lane, slots: int, limit: int) -> list[Waiting]:
+    """The first `limit` executions of a lane, by priority and age, of those that the pool's `slots` can ever hold."""
+    bounds = {"slots": _NO_LIMIT if slots == UNLIMITED else slots, "limit": limit}
+    rows = connection.execute(_WAITING, {**lane._asdict(), **bounds})
+    return [Waiting(_dispatchable(row), row.pool_slots, row.priority) for row in rows]
 
 
 _GRANT = (
@@ -45,34 +90,26 @@ _GRANT = (
         _instance.state == _SCHEDULED,
     )
     .values(state=_QUEUED, queued_at=bindparam("now"), worker=None, start_nonce=None)
-    .returning(_instance.id)
+    .returning(_instance.id, _instance.try_number, _instance.leg)
 )
-_QUEUED_EXECUTIONS = (
-    select(
-        _instance.id,
-        _instance.try_number,
-        _instance.leg,
-        _instance.code,
-        _instance.isolation,
-        run.c.bundle,
-        run.c.snapshot,
-        run.c.file,
-    )
+
+
+def grant(connection: Connection, wanted: Sequence[Dispatchable], now: datetime) -> list[Dispatchable]:
+    """Move those of these executions that are still scheduled to queued; returns them in the order given.
+
+    One that was cleared and scheduled anew since it was read is granted as what it is now.
+    """
+    rows = connection.execute(_GRANT, {"instances": [one.identity.instance for one in wanted], "now": now})
+    granted = {row.id: Identity(row.id, row.try_number, row.leg) for row in rows}
+    return [one._replace(identity=granted[one.identity.instance]) for one in wanted if one.identity.instance in granted]
+
+
+_QUEUED_IN_ORDER = (
+    select(*_DISPATCHED)
     .join_from(task_instance, run, run.c.id == _instance.run)
-    .where(_instance.state == _QUEUED)
+    .where(_instance.state == _QUEUED, _HOLDS_A_SLOT)
+    .order_by(_instance.queued_at, _instance.id)
 )
-_QUEUED_BY_NUMBER = _QUEUED_EXECUTIONS.where(_instance.id.in_(bindparam("instances", expanding=True)))
-_QUEUED_IN_ORDER = _QUEUED_EXECUTIONS.where(_HOLDS_A_SLOT).order_by(_instance.queued_at, _instance.id)
-
-
-def grant(connection: Connection, instances: Sequence[int], now: datetime) -> list[Dispatchable]:
-    """Move those of these instances that are still scheduled to queued; returns them in the order given."""
-    granted = connection.execute(_GRANT, {"instances": instances, "now": now}).scalars().all()
-    if not granted:
-        return []
-    rows = connection.execute(_QUEUED_BY_NUMBER, {"instances": granted})
-    found = {row.id: _dispatchable(row) for row in rows}
-    return [found[instance] for instance in instances if instance in found]
 
 
 def queued(connection: Connection) -> list[Dispatchable]:

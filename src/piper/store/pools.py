@@ -136,14 +136,6 @@ class Lane(NamedTuple):
     team: str
 
 
-class Waiting(NamedTuple):
-    """A scheduled instance, as far as granting is concerned."""
-
-    instance: int
-    slots: int
-    priority: int
-
-
 # A loose index scan: each step seeks the next value in the index, so that its cost is the number of lanes and not of
 # instances. Neither database does that for SELECT DISTINCT by itself.
 _LANES = sqlalchemy.text(
@@ -173,27 +165,6 @@ _LANES = sqlalchemy.text(
 def lanes(connection: Connection) -> list[Lane]:
     """The (pool, team) pairs that have scheduled instances."""
     return [Lane._make(row) for row in connection.execute(_LANES)]
-
-
-_WAITING = (
-    select(_instance.id, _instance.pool_slots, _instance.priority)
-    .where(
-        _SCHEDULED,
-        _instance.pool == bindparam("pool"),
-        _instance.team == bindparam("team"),
-        # One that can never fit would stand at the head for ever and hide what is behind it.
-        _instance.pool_slots <= bindparam("slots"),
-    )
-    .order_by(_instance.priority.desc(), _instance.id)
-    .limit(bindparam("limit"))
-)
-_NO_LIMIT = (1 << 31) - 1
-
-
-def waiting(connection: Connection, lane: Lane, slots: int, limit: int) -> list[Waiting]:
-    """The first `limit` instances of a lane, by priority and age, of those that the pool's `slots` can ever hold."""
-    bounds = {"slots": _NO_LIMIT if slots == UNLIMITED else slots, "limit": limit}
-    return [Waiting._make(row) for row in connection.execute(_WAITING, {**lane._asdict(), **bounds})]
 
 
 class Misfit(NamedTuple):

@@ -16,13 +16,14 @@ from piper.model.wire import Call, Reply
 from piper.secrets import Keys
 from piper.service import Clock, Wakeups
 from piper.store.database import Database
-from piper.store.executions import load, runs_of
+from piper.store.executions import load
 from piper.store.workers import renew_worker
 from piper.task_api.batch import BATCHED, Batch
 from piper.task_api.commands import COMMANDS, Commands
 from piper.task_api.handshake import is_open, may_be_held
 from piper.task_api.problems import NOT_ITS_TOKEN, STALE, problem_of
 from piper.task_api.questions import Asker, Questions
+from piper.task_api.runs import RunCache
 from piper.task_api.specs import SpecCache
 from piper.task_api.tokens import Tokens
 from piper.task_api.values import MAX_VALUE, XComValues
@@ -53,6 +54,7 @@ class TaskApi:
         self._tokens = Tokens(keys)
         self._wakeups = wakeups
         self._specs = SpecCache()
+        self._runs = RunCache()
         self._values = XComValues(artifacts, max_value)
         self._questions = Questions(keys, self._values, self._specs)
         self._commands = Commands(keys, self._specs)
@@ -89,7 +91,7 @@ class TaskApi:
 
         So a call that this server cannot digest spoils no other's. Repeating is safe: all of them may be repeated.
         """
-        batch = Batch(calls, self._values, self._specs)
+        batch = Batch(calls, self._values, self._specs, self._runs)
         try:
             with self._database.write() as connection:
                 batch.apply(connection, self._clock.now())
@@ -110,7 +112,7 @@ class TaskApi:
         try:
             with self._database.read() as connection:
                 executions = load(connection, {_identity(call).instance for call in calls})
-                runs = runs_of(connection, {execution.run for execution in executions.values()})
+                runs = self._runs.get(connection, executions.values())
                 for call in calls:
                     execution = executions.get(_identity(call).instance)
                     if execution is None or not is_open(execution, _identity(call)):

@@ -32,11 +32,11 @@ from piper.store.executions import (
     enter,
     label_instances,
     lock,
-    runs_of,
 )
 from piper.store.xcoms import StoredXCom, XComKey, delete_xcoms_of, find_xcoms, store_xcoms
 from piper.task_api.handshake import OUTCOMES, PAUSES, Verdict, is_open, judge_report, judge_start
 from piper.task_api.problems import NOT_YET, STALE, problem_of
+from piper.task_api.runs import RunCache
 from piper.task_api.specs import KnownSpec, SpecCache, TaskPlan
 from piper.task_api.values import XComValues
 
@@ -65,9 +65,10 @@ class _Started(NamedTuple):
 class Batch:
     """Calls whose requests are all BATCHED, made to be applied once."""
 
-    def __init__(self, calls: Sequence[Call], values: XComValues, specs: SpecCache) -> None:
+    def __init__(self, calls: Sequence[Call], values: XComValues, specs: SpecCache, runs: RunCache) -> None:
         self._values = values
         self._specs = specs
+        self._runs = runs
         self.replies: list[Reply] = []
         self._pushes: list[tuple[Call, Identity, list[tuple[str, StoredXCom]]]] = []
         self._reports: list[tuple[Call, wire.Report, list[tuple[str, StoredXCom]]]] = []
@@ -94,7 +95,7 @@ class Batch:
         identities += [report.event.identity for _, report, _ in self._reports]
         identities += [identity for _, identity, _ in self._starts]
         executions = lock(connection, {identity.instance for identity in identities})
-        runs = runs_of(connection, {execution.run for execution in executions.values()})
+        runs = self._runs.get(connection, executions.values())
         for call, identity, pushed in self._pushes:
             self._push(call, identity, executions, pushed)
         for call, report, pushed in self._reports:

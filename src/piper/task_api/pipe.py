@@ -1,8 +1,8 @@
 """The Task API over a socket pair: how the supervisor of this machine's workers is served.
 
-One thread does everything for one supervisor: it reads, handles all that has arrived as one batch, and writes the
-replies, so that a call meets no other thread on its way. The executor writes its pushes straight into the socket from
-its own thread; only what the socket does not take at once is left for the serving thread to send.
+One thread, a lane's, does everything for one supervisor: it reads, handles all that has arrived as one batch, and
+writes the replies, so that a call meets no other thread on its way. The executor writes its pushes straight into the
+socket, from any thread; only what the socket does not take at once is left for the serving thread to send.
 
 A supervisor that does not read does not hold up anybody: pushes beyond MAX_UNSENT are dropped (what is queued and not
 started is sent again), and no more of its calls are read until it has taken its replies.
@@ -11,8 +11,7 @@ started is sent again), and no more of its calls are read until it has taken its
 from __future__ import annotations
 
 import logging
-import os
-import select
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -47,55 +46,51 @@ class PipeConnection:
     Arguments:
         stream: a connected stream socket, which belongs to this object from now on.
         handle: `TaskApi.handle`.
+        changed: wakes whoever serves it, since `interest` has changed.
     """
 
-    def __init__(self, stream: socket.socket, handle: Handle) -> None:
+    def __init__(self, stream: socket.socket, handle: Handle, changed: Callable[[], None]) -> None:
         stream.setblocking(False)
         self._stream = stream
         self._handle = handle
         self._frames = FrameBuffer()
         self._unsent = bytearray()
         self._sending = threading.Lock()
-        self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._changed = changed
         self._closing = False
 
-    def serve(self) -> None:
-        """Answer calls until the other end is gone, sends nonsense, or `close` is called."""
-        poll = select.poll()
-        poll.register(self._wake_reader, select.POLLIN)
-        waiting_for = 0
-        try:
-            while not self._closing:
-                wanted = self._interest()
-                if wanted != waiting_for:
-                    poll.register(self._stream, wanted)
-                    waiting_for = wanted
-                events = dict(poll.poll())
-                if self._wake_reader in events:
-                    os.read(self._wake_reader, 4096)
-                ready = events.get(self._stream.fileno(), 0)
-                if ready & select.POLLOUT:
-                    self._flush()
-                if ready & ~select.POLLOUT and not self._receive():
-                    return
-        finally:
-            self._end()
+    def fileno(self) -> int:
+        """The descriptor on which this connection, or a wish to close it or to write, shows."""
+        return self._stream.fileno()
+
+    @property
+    def interest(self) -> int:
+        """Read, unless too much waits to be sent; write while anything does."""
+        with self._sending:
+            if not self._unsent:
+                return selectors.EVENT_READ
+            crowded = len(self._unsent) > MAX_UNSENT
+            return selectors.EVENT_WRITE if crowded else selectors.EVENT_READ | selectors.EVENT_WRITE
+
+    def on_ready(self, events: int) -> bool:
+        """Answer what has been asked, send what waits. False once the other end is gone, or was sent away."""
+        if events & selectors.EVENT_WRITE:
+            self._flush()
+        alive = not self._closing and (not events & selectors.EVENT_READ or self._receive())
+        if not alive:
+            self.end()
+        return alive
 
     def push(self, messages: Iterable[Dispatch | Cancel]) -> bool:
         """Send these without waiting for anything. False if they were dropped, because too much waits already."""
         return self._send(b"".join(framed(_encode(message)) for message in messages), limit=MAX_UNSENT)
 
     def close(self) -> None:
-        """Have `serve` return; the other end sees the end of the stream."""
+        """Have it end; the other end sees the end of the stream."""
         with self._sending:
             self._closing = True
-            self._wake()
-
-    def _interest(self) -> int:
-        with self._sending:
-            if not self._unsent:
-                return select.POLLIN
-            return select.POLLOUT if len(self._unsent) > MAX_UNSENT else select.POLLIN | select.POLLOUT
+            with suppress(OSError):  # whoever serves it wakes up, finding the end of the stream
+                self._stream.shutdown(socket.SHUT_RDWR)
 
     def _receive(self) -> bool:
         """Handle what has arrived. False if the other end is gone or cannot be understood."""
@@ -134,7 +129,7 @@ class PipeConnection:
             if sent == len(data):
                 return True
             self._unsent += memoryview(data)[sent:]
-            self._wake()
+        self._changed()
         return True
 
     def _flush(self) -> None:
@@ -149,20 +144,12 @@ class PipeConnection:
         except OSError:
             return len(data)  # the other end is gone, which reading will tell
 
-    def _wake(self) -> None:
-        """End the wait of `serve`. Called with the lock held, since the descriptor's number may be another's later."""
-        if self._wake_writer >= 0:
-            with suppress(BlockingIOError):  # it is full, so awake
-                os.write(self._wake_writer, b"\0")
-
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Close the socket: nobody serves it any more. Does nothing the second time."""
         with self._sending:
             self._closing = True
             self._unsent.clear()
             self._stream.close()
-            os.close(self._wake_reader)
-            os.close(self._wake_writer)
-            self._wake_reader = self._wake_writer = -1
 
 
 def reply_frames(replies: list[Reply]) -> list[bytes]:

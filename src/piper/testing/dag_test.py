@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from piper.sdk.xcom_arg import NOTSET
+from piper.sdk.placeholders import NOTSET
 from piper.testing.clocks import RealClock
 from piper.testing.plays import Given, play
 from piper.testing.results import RunResult

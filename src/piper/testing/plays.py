@@ -26,8 +26,9 @@ from piper.sdk.execution import serde
 from piper.sdk.execution.outcome import is_retried
 from piper.sdk.operator import AbstractOperator
 from piper.sdk.params import ParamsDict
+from piper.sdk.placeholders import NOTSET
 from piper.sdk.specs import spec_of
-from piper.sdk.xcom_arg import NOTSET, PlainXComArg
+from piper.sdk.xcom_arg import PlainXComArg
 from piper.testing.answers import Answers, GivenXComs
 from piper.testing.clocks import Clock, clock_at
 from piper.testing.performing import Performer, due_of, leg_after

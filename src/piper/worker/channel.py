@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,7 +16,15 @@ from piper.model.wire import MAX_FRAME, TELL, Answer, Ask, Report, Request
 from piper.sdk.execution.channel import error_of
 from piper.worker.control import FAREWELL
 
-_encode = msgspec.msgpack.Encoder().encode
+
+def _plain(value: object) -> datetime:
+    """User code gives dates of pendulum's class, which is a datetime and yet not encoded as one."""
+    if isinstance(value, datetime):
+        return datetime.fromisoformat(value.isoformat())
+    raise TypeError(f"{type(value).__name__} cannot be sent: {value!r}")
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 _decode_answer = msgspec.msgpack.Decoder(Answer).decode
 
 

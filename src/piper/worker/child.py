@@ -9,6 +9,7 @@ It decides nothing about states: whatever ends it without a report is for the su
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -32,6 +33,8 @@ from piper.worker.control import FAREWELL
 from piper.worker.loading import Code, error_of_loading
 
 _decode_context = msgspec.msgpack.Decoder(TaskContext).decode
+
+_RESTORED_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 
 LEFT_BEHIND_SECONDS = 1.0
 """How long a warm child tries to end processes that its task has left running."""
@@ -103,6 +106,9 @@ class Surroundings:
         self._folder = os.getcwd()
         self._streams = sys.stdin, sys.stdout, sys.stderr
         self._path = sys.path.copy()
+        self._handlers = {number: signal.getsignal(number) for number in _RESTORED_SIGNALS}
+        root = logging.getLogger()
+        self._logging = root.level, root.handlers.copy()
         self._umask = os.umask(0o077)
         os.umask(self._umask)
 
@@ -122,6 +128,13 @@ class Surroundings:
             for name in os.environ.keys() - wanted.keys():
                 del os.environ[name]
             os.environ.update(wanted)
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+        root = logging.getLogger()
+        if (root.level, root.handlers) != self._logging:
+            root.setLevel(self._logging[0])
+            root.handlers[:] = self._logging[1]
         sys.stdin, sys.stdout, sys.stderr = self._streams
         if sys.path != self._path:
             sys.path[:] = self._path

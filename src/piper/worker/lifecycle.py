@@ -26,6 +26,7 @@ from piper.worker.calls import Calls
 from piper.worker.children import Child
 from piper.worker.contact import Contact
 from piper.worker.executions import Execution, Stage, completed, decode_grant, masked, report_of_end
+from piper.worker.pace import YOUNG_PER_PROCESSOR, Pace
 from piper.worker.poller import Link
 from piper.worker.processes import resident_bytes
 from piper.worker.register import Register, Row
@@ -70,6 +71,7 @@ class Lifecycle:
         self.executions: dict[Identity, Execution] = {}
         self._queue: deque[Execution] = deque()
         """Those whose zygote is ready, and that wait for a slot."""
+        self._pace = Pace(YOUNG_PER_PROCESSOR * len(os.sched_getaffinity(0)))
         self._active = 0
         """Slots taken: executions from the asking of Start until their end."""
         self._nonce = os.urandom(8).hex()
@@ -85,8 +87,11 @@ class Lifecycle:
 
     def start_some(self, now: float) -> None:
         """Ask Start for those that have waited longest, as far as there are slots and somebody to ask."""
-        while self._queue and self._active < self._settings.slots and self._contact.holds(now):
+        while self._queue and self._active < self._settings.slots and self._pace.allows(now):
+            if not self._contact.holds(now):
+                return
             execution = self._queue.popleft()
+            self._pace.begins(execution)
             assert execution.zygote is not None
             execution.stage = Stage.STARTING
             self._active += 1
@@ -94,6 +99,10 @@ class Lifecycle:
             execution.zygote.expect(execution)
             self._starts += 1
             self._calls.ask(Start(f"{self._nonce}-{self._starts}", self._settings.name), now, execution)
+
+    def due_in(self, now: float) -> float | None:
+        """Seconds until more might be started though nothing else happens; None if that cannot be."""
+        return self._pace.due_in(now) if self._queue and self._active < self._settings.slots else None
 
     def granted(self, execution: Execution, context: Raw, now: float) -> None:
         """It may enter user code: unless that is no longer wanted, or the answer is too old to be true."""
@@ -154,6 +163,7 @@ class Lifecycle:
         execution.memory_limit = execution.grant.task.memory_limit or self._memory_limit
         child.execution = execution
         child.executions += 1
+        self._pace.runs(execution, time.monotonic())
         link = child.link or self._listen(child)
         link.send(execution.context)
         execution.context = None
@@ -345,6 +355,7 @@ class Lifecycle:
             zygote.relieve(execution)
         if execution.stage is not Stage.WAITING:
             self._active -= 1
+            self._pace.ends(execution)
 
     def _log_of(self, execution: Execution, masker: Masker) -> LogWriter:
         """A writer for its log; of a later leg, after what the legs before have written."""

@@ -37,6 +37,8 @@ from piper.worker.loading import Code, error_of_loading, load, rehearse
 RETRY_MILLISECONDS = 100
 """After which a fork is tried again that the system has refused."""
 
+_FAMILY_BYTES = 64 << 10
+
 _TWO_INTEGERS = struct.Struct("2i")
 
 
@@ -60,6 +62,7 @@ class Parent:
         self._wakeup, self._wakeup_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _wake)
+        signal.signal(signal.SIGTERM, terminate)  # for the children, who inherit it
 
     def run(self) -> None:
         """Serve until the supervisor closes the connection."""
@@ -97,14 +100,18 @@ class Parent:
             self._supervisor.send(control.encode(control.CannotFork(str(error))))
 
     def _fork(self) -> None:
-        temporary = self._folders.take()
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.setblocking(False)
             log, output = os.pipe2(os.O_CLOEXEC)
             try:
                 os.set_blocking(log, False)
-                pid = forking.fork()
+                temporary = self._folders.take()
+                try:
+                    pid = forking.fork()
+                except OSError:
+                    self._folders.give_back(temporary)
+                    raise
                 if pid == 0:
                     ours.close()
                     os.close(log)
@@ -164,13 +171,19 @@ class Parent:
                 exited = found.si_code == os.CLD_EXITED
                 code, number = (found.si_status, None) if exited else (None, found.si_status)
                 self._supervisor.send(control.encode(control.Ended(pid, code, number)))
-        for name in os.pread(self._family, 1 << 16, 0).split():
-            stray = int(name)
+        for stray in self._family_members():
             if stray not in self._children and stray not in self._removers:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(os.getpgid(stray), signal.SIGKILL)
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(stray, signal.SIGKILL)
+
+    def _family_members(self) -> list[int]:
+        """Our children, whoever made them: those that a first page of the list has room for."""
+        names = os.pread(self._family, _FAMILY_BYTES, 0)
+        if len(names) == _FAMILY_BYTES:  # the last number may be cut, and mean somebody else
+            names = names.rpartition(b" ")[0]
+        return [int(name) for name in names.split()]
 
 
 class TemporaryFolders:
@@ -261,7 +274,6 @@ def main(argument: str) -> None:
     supervisor = socket.socket(fileno=order.control)
     os.umask(0o077)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, terminate)  # for the children, who inherit it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if order.nice:
         os.nice(order.nice)
@@ -272,9 +284,9 @@ def main(argument: str) -> None:
     except BaseException as error:  # SystemExit, too: a file that calls exit() is at fault
         sys.excepthook(type(error), error, error.__traceback__)
         sys.stderr.flush()
-        supervisor.send(control.encode(control.LoadFailed(error_of_loading(error)[:30_000])))
+        supervisor.send(control.encode(control.LoadFailed(error_of_loading(error)[:4_000])))
         os._exit(1)
-    unfit = unfit_for_forking({order.control})
+    unfit = unfit_for_forking({order.control}) if order.file else ""
     supervisor.send(control.encode(control.Loaded(unfit)))
     if not unfit:
         # What is frozen is never visited by the collector, whose marks would copy its pages in each child.

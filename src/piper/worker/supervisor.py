@@ -149,7 +149,12 @@ class Supervisor:
     def _patience(self) -> float:
         """Seconds until something is due."""
         now = time.monotonic()
-        dues = (self._watch.due_in(now), self._contact.due_in(now), max(0.0, self._tend_due - now))
+        dues = (
+            self._watch.due_in(now),
+            self._contact.due_in(now),
+            self._lifecycle.due_in(now),
+            max(0.0, self._tend_due - now),
+        )
         return min(due for due in dues if due is not None)
 
     def _keep_time(self, now: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 from collections import deque
@@ -35,6 +36,9 @@ ANSWER_SECONDS = 10.0
 
 _OUTPUT_BYTES = 64 << 10
 
+_INTEGER = struct.Struct("i")
+_RIGHTS_BYTES = socket.CMSG_LEN(2 * _INTEGER.size)
+
 
 def stock_wanted(forks: int, idle_seconds: float) -> int:
     """How many children should wait in a zygote, besides those that an execution waits for.
@@ -61,7 +65,7 @@ class Zygote:
         """The last of what it printed while it loaded, for the logs of tasks that fail because of it."""
         self.started = now
         self.used = now
-        """When it last got an execution."""
+        """When it last got an execution, or one ended."""
         self.ready = False
         self.gone = False
         self.ended = False
@@ -94,6 +98,7 @@ class Zygote:
 
     def leave(self, execution: Execution) -> None:
         """The execution is over, or goes elsewhere."""
+        self.used = time.monotonic()
         self.busy -= 1
         self._warm_busy -= execution.warm
 
@@ -266,6 +271,8 @@ class Nursery:
                 self.bury(zygotes[found.si_pid])
                 continue
             child = self._orphans.pop(found.si_pid, None)
+            for zygote in zygotes.values():
+                child = child or zygote.children.pop(found.si_pid, None)
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(found.si_pid, signal.SIGKILL)
             os.waitpid(found.si_pid, 0)
@@ -288,6 +295,7 @@ class Nursery:
         with suppress(ProcessLookupError):
             os.kill(zygote.pid, signal.SIGKILL)
         _, status = os.waitpid(zygote.pid, 0)
+        self._hear_last_words(zygote)
         self._poller.close(zygote.socket.detach())
         self._read_output(zygote)
         if zygote.output >= 0:
@@ -298,12 +306,30 @@ class Nursery:
                 child.close()
             else:
                 self._orphans[child.pid] = child
+        self._miss_no_orphan()
         code = os.waitstatus_to_exitcode(status)
         why = f"was {why_it_ended(None, -code)}" if code < 0 else f"exited with code {code}"
         if not zygote.ready and zygote.waiting:
             self._listener.zygote_failed(zygote, f"the process that loads {zygote.code.file} {why}")
         elif zygote.busy:
             self._listener.zygote_lost(zygote, f"the parent of its process {why}")
+
+    def _hear_last_words(self, zygote: Zygote) -> None:
+        """Handle what a zygote has said before it ended: whom it has reaped nobody else can tell."""
+        with suppress(BlockingIOError, EOFError, msgspec.DecodeError):
+            while True:
+                message, descriptors = _next_packet(zygote.socket)
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                if isinstance(message, control.Ended):
+                    self._ended(zygote, message)
+
+    def _miss_no_orphan(self) -> None:
+        """End those executions whose process a zygote had reaped without having had the time to say so."""
+        for child in list(self._orphans.values()):
+            if not processes.state_of(child.pid)[0]:
+                del self._orphans[child.pid]
+                self._listener.child_ended(child, None, None)
 
     def close(self) -> None:
         """End every zygote, and tell nobody."""
@@ -356,15 +382,12 @@ class Nursery:
         """Handle every packet that is there."""
         while not zygote.gone:
             try:
-                packet, descriptors, _, _ = socket.recv_fds(zygote.socket, control.MAX_PACKET, 2)
+                message, descriptors = _next_packet(zygote.socket)
             except BlockingIOError:
                 return
-            except ConnectionError:
-                packet, descriptors = b"", []
-            if not packet:
+            except (EOFError, msgspec.DecodeError):  # its file may write to any descriptor while it loads
                 self.bury(zygote)
                 return
-            message = control.decode_from_zygote(packet)
             if isinstance(message, control.Forked):
                 self._forked(zygote, message.pid, descriptors)
             elif isinstance(message, control.Ended):
@@ -438,3 +461,27 @@ class Nursery:
                 if not data:
                     self._poller.close(zygote.output)
                     zygote.output = -1
+
+
+def _next_packet(connection: socket.socket) -> tuple[control.FromZygote, list[int]]:
+    """A message and the descriptors that came with it.
+
+    Raises:
+        BlockingIOError: there is none now.
+        EOFError: there will be none.
+        msgspec.DecodeError: it is no message.
+    """
+    try:
+        # Close-on-exec, or the next zygote would inherit the connections of all children (`recv_fds` drops flags).
+        packet, rights, _, _ = connection.recvmsg(control.MAX_PACKET, _RIGHTS_BYTES, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionError:
+        raise EOFError from None
+    if not packet:
+        raise EOFError
+    descriptors = [number for _, _, data in rights for (number,) in _INTEGER.iter_unpack(data)]
+    try:
+        return control.decode_from_zygote(packet), descriptors
+    except msgspec.DecodeError:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise

@@ -86,7 +86,7 @@ class Worker:
         self.beats: list[Heartbeat] = []
         self.timeouts: dict[str, timedelta] = {}
         self.memory_limits: dict[str, int] = {}
-        self._tasks: dict[Identity, tuple[str, Isolation]] = {}
+        self._tasks: dict[Identity, tuple[str, Isolation, CodeRef]] = {}
         self._next = 0
 
     # --- what a server says
@@ -97,8 +97,9 @@ class Worker:
         """Send a task of the workflow `flow`, and return whom it is for."""
         self._next += 1
         identity = identity or Identity(self._next, 1, 0)
-        self._tasks[identity] = (task, isolation)
-        self.send(Dispatch(identity, f"token-{identity.instance}", CodeRef("b", "s", file), isolation))
+        code = CodeRef("b", "s", file)
+        self._tasks[identity] = (task, isolation, code)
+        self.send(Dispatch(identity, f"token-{identity.instance}", code, isolation))
         return identity
 
     def cancel(self, identity: Identity) -> None:
@@ -145,9 +146,13 @@ class Worker:
         (report,) = self.reports[identity]
         return report
 
-    def run(self, task: str, isolation: Isolation = Isolation.FORK) -> Report:
+    def run(self, task: str, isolation: Isolation = Isolation.FORK, file: str = "dags.py") -> Report:
         """Dispatch and wait for the report."""
-        return self.report_of(self.dispatch(task, isolation))
+        return self.report_of(self.dispatch(task, isolation, file=file))
+
+    def write(self, file: str, text: str) -> None:
+        """Put a file into the snapshot."""
+        (self.folder / "snapshots" / "s" / file).write_text(text)
 
     def log_of(self, identity: Identity) -> list[str]:
         """The texts of its log's lines."""
@@ -181,7 +186,7 @@ class Worker:
         return Reply(call.id, problem=answer) if isinstance(answer, Problem) else Reply(call.id, answer)
 
     def _context(self, identity: Identity) -> TaskContext:
-        task, isolation = self._tasks[identity]
+        task, isolation, code = self._tasks[identity]
         spec = TaskSpec(
             task,
             "piper.operators.python.PythonOperator",
@@ -190,7 +195,6 @@ class Worker:
             memory_limit=self.memory_limits.get(task),
         )
         run = RunContext("flow", "manual", RunType.MANUAL, None, None, datetime.now(UTC))
-        code = CodeRef("b", "s", "dags.py")
         return TaskContext(identity, spec, -1, 0, run, "team", code, datetime.now(UTC), log=_log(identity))
 
     # --- processes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from piper.model.wire import GetVariable, Problem, Start
 from tests.integration.worker.harness import Worker, kill, lives, pid_in, wait_until, worker
 
 HEAD = """
-import ctypes, os, signal, subprocess, sys, threading, time
+import ctypes, logging, os, signal, subprocess, sys, threading, time
 from pathlib import Path
 from piper.sdk import DAG, task, Variable
 HERE = Path({folder!r})
 def note(name, text=None):
-    (HERE / (name + ".part")).write_text(f"{{os.getpid() if text is None else text}}\\n")
-    os.rename(HERE / (name + ".part"), HERE / name)
+    part = HERE / f"{{name}}.{{os.getpid()}}"
+    part.write_text(f"{{os.getpid() if text is None else text}}\\n")
+    part.rename(HERE / name)
 """
 
 ENDS = """
@@ -65,9 +67,16 @@ def source(tmp_path: Path, text: str) -> str:
     return HEAD.format(folder=str(tmp_path)) + text
 
 
-def test_a_task_that_succeeds_is_reported_with_its_result_and_its_process(tmp_path: Path) -> None:
-    with worker(tmp_path, source(tmp_path, ENDS)) as one:
-        report = one.run("succeeds")
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """One worker for tests that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("shared")
+    with worker(folder, source(folder, ENDS)) as one:
+        yield one
+
+
+def test_a_task_that_succeeds_is_reported_with_its_result_and_its_process(shared: Worker) -> None:
+    report = shared.run("succeeds")
     assert isinstance(report.event, Succeeded)
     assert report.exit_code == 0
     assert report.signal is None
@@ -78,13 +87,12 @@ def test_a_task_that_succeeds_is_reported_with_its_result_and_its_process(tmp_pa
     assert report.started_at <= report.ended_at
 
 
-def test_what_user_code_raises_is_its_error(tmp_path: Path) -> None:
-    with worker(tmp_path, source(tmp_path, ENDS)) as one:
-        identity = one.dispatch("fails")
-        event = one.report_of(identity).event
-        assert isinstance(event, Failed)
-        assert "no such thing" in event.error
-        assert any("ValueError" in line for line in one.log_of(identity))
+def test_what_user_code_raises_is_its_error(shared: Worker) -> None:
+    identity = shared.dispatch("fails")
+    event = shared.report_of(identity).event
+    assert isinstance(event, Failed)
+    assert "no such thing" in event.error
+    assert any("ValueError" in line for line in shared.log_of(identity))
 
 
 @pytest.mark.parametrize(
@@ -97,18 +105,16 @@ def test_what_user_code_raises_is_its_error(tmp_path: Path) -> None:
         ("execs", "ended without result (exit code 0)"),
     ],
 )
-def test_a_process_that_ends_without_a_report_has_failed(tmp_path: Path, task: str, error: str) -> None:
-    with worker(tmp_path, source(tmp_path, ENDS)) as one:
-        identity = one.dispatch(task)
-        report = one.report_of(identity)
-        assert report.event == Failed(identity, error)
-        assert report.error == error
-        assert one.log_of(identity)[-1] == error
+def test_a_process_that_ends_without_a_report_has_failed(shared: Worker, task: str, error: str) -> None:
+    identity = shared.dispatch(task)
+    report = shared.report_of(identity)
+    assert report.event == Failed(identity, error)
+    assert report.error == error
+    assert shared.log_of(identity)[-1] == error
 
 
-def test_sys_exit_is_a_failure(tmp_path: Path) -> None:
-    with worker(tmp_path, source(tmp_path, ENDS)) as one:
-        assert isinstance(one.run("leaves").event, Failed)
+def test_sys_exit_is_a_failure(shared: Worker) -> None:
+    assert isinstance(shared.run("leaves").event, Failed)
 
 
 def test_a_killed_task_is_detected_within_a_second(tmp_path: Path) -> None:
@@ -420,6 +426,8 @@ with DAG("flow"):
         sys.path.append("/nowhere")
         os.umask(0)
         sys.stdout = None
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        logging.basicConfig(force=True, level=logging.CRITICAL)
         note("left", subprocess.Popen(["sleep", "600"]).pid)
         Path(os.environ["TMPDIR"], "file").write_text("x")
         signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -428,6 +436,7 @@ with DAG("flow"):
         mask = os.umask(0o077)
         print(os.environ.get("SPOILED"), "PATH" in os.environ, os.getcwd() == "/", "/nowhere" in sys.path)
         print(oct(mask), os.listdir(os.environ["TMPDIR"]), os.getpid())
+        print(callable(signal.getsignal(signal.SIGTERM)), logging.getLogger().level)
         time.sleep(0.3)
     @task
     def crashes():
@@ -461,7 +470,7 @@ def test_a_warm_task_finds_its_process_in_order_whatever_the_last_did(tmp_path: 
         report = one.report_of(identity)
         assert isinstance(report.event, Succeeded)
         assert report.pid == spoiled.pid
-        assert one.log_of(identity)[:2] == ["None True False False", f"0o77 [] {spoiled.pid}"]
+        assert one.log_of(identity)[:3] == ["None True False False", f"0o77 [] {spoiled.pid}", "True 20"]
         assert not lives(pid_in(tmp_path / "left"))
 
 
@@ -620,6 +629,17 @@ def test_when_a_zygote_is_killed_its_tasks_are_lost_and_the_next_has_another(tmp
         assert isinstance(one.run("leaves_a_child").event, Succeeded)
 
 
+def test_a_zygote_inherits_nothing_of_other_tasks(tmp_path: Path) -> None:
+    with worker(tmp_path, source(tmp_path, ENDS)) as one:
+        one.dispatch("waits")
+        one.until(lambda: (tmp_path / "pid").exists())
+        (tmp_path / "snapshots" / "s" / "other.py").write_text(source(tmp_path, ENDS))
+        one.dispatch("waits", file="other.py")
+        one.until(lambda: len(one.zygotes) == 2 and len(one.granted) == 2)
+        descriptors = [len(os.listdir(f"/proc/{pid}/fd")) for pid in one.zygotes]
+        assert max(descriptors) <= 8
+
+
 def test_a_zygote_that_was_stopped_is_found_when_its_child_must_be_killed(tmp_path: Path) -> None:
     with worker(tmp_path, source(tmp_path, STUBBORN), grace=0.2) as one:
         identity, pid = started(one, tmp_path, "ignores")
@@ -642,6 +662,17 @@ def test_what_is_beyond_the_slots_waits_unstarted(tmp_path: Path) -> None:
         one.cancel(waiting[1])
         one.until(lambda: len(one.granted) == 4)
         assert one.granted[3] == waiting[4]
+
+
+def test_of_too_many_zygotes_the_idle_ones_go_first(tmp_path: Path) -> None:
+    with worker(tmp_path, source(tmp_path, ENDS), zygotes=1) as one:
+        one.write("other.py", source(tmp_path, ENDS))
+        one.run("succeeds")
+        (first,) = one.zygotes
+        one.dispatch("waits", file="other.py")
+        one.until(lambda: (tmp_path / "pid").exists())
+        one.until(lambda: not lives(first), 5)
+        assert len(one.zygotes) == 1
 
 
 def test_an_idle_zygote_is_dropped_and_a_busy_one_is_not(tmp_path: Path) -> None:

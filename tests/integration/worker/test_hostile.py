@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -71,7 +71,7 @@ with DAG("flow"):
                 time.sleep(600)
     @task
     def fills_its_folder():
-        for number in range(2000):
+        for number in range(20):
             with open(os.path.join(os.environ["TMPDIR"], str(number)), "w") as file:
                 file.write("x")
     @task
@@ -89,6 +89,14 @@ with DAG("flow"):
 """.replace("\\\\", "\\")
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """One worker for all of these: each must leave it as good as new."""
+    folder = tmp_path_factory.mktemp("hostile")
+    with worker(folder, SOURCE, environment={**os.environ, "TMPDIR": str(folder)}) as running:
+        yield running
+
+
 def goes_on(one: Worker) -> bool:
     return isinstance(one.run("fine").event, Succeeded)
 
@@ -101,61 +109,53 @@ def failure_of(one: Worker, task: str, isolation: Isolation = Isolation.FORK) ->
 
 @pytest.mark.parametrize("isolation", [Isolation.FORK, Isolation.WARM])
 @pytest.mark.parametrize("task", ["sends_garbage", "announces_4_gib", "reports_for_another"])
-def test_a_task_that_does_not_keep_to_the_protocol_is_killed(tmp_path: Path, task: str, isolation: Isolation) -> None:
-    with worker(tmp_path, SOURCE) as one:
-        assert "its process sent what no task sends" in failure_of(one, task, isolation)
-        assert goes_on(one)
+def test_a_task_that_does_not_keep_to_the_protocol_is_killed(one: Worker, task: str, isolation: Isolation) -> None:
+    assert "its process sent what no task sends" in failure_of(one, task, isolation)
+    assert goes_on(one)
 
 
-def test_a_task_cannot_ask_what_only_workers_ask(tmp_path: Path) -> None:
-    with worker(tmp_path, SOURCE) as one:
-        assert one.run("asks_as_a_worker").xcoms[0].value == b'"Refused"'
-        assert one.asked == []
-
-
-@pytest.mark.parametrize("isolation", [Isolation.FORK, Isolation.WARM])
-def test_a_task_that_closes_its_connection_cannot_succeed(tmp_path: Path, isolation: Isolation) -> None:
-    with worker(tmp_path, SOURCE) as one:
-        assert "ended without result" in failure_of(one, "closes_everything", isolation)
-        assert goes_on(one)
-
-
-def test_a_task_that_kills_its_parent_takes_only_that_files_tasks_with_it(tmp_path: Path) -> None:
-    with worker(tmp_path, SOURCE) as one:
-        assert type(one.run("kills_its_parent").event).__name__ == "Lost"
-        assert goes_on(one)
+def test_a_task_cannot_ask_what_only_workers_ask(one: Worker) -> None:
+    assert one.run("asks_as_a_worker").xcoms[0].value == b'"Refused"'
+    assert one.asked == []
 
 
 @pytest.mark.parametrize("isolation", [Isolation.FORK, Isolation.WARM])
-def test_a_result_that_is_too_large_to_be_sent_is_an_error(tmp_path: Path, isolation: Isolation) -> None:
-    with worker(tmp_path, SOURCE) as one:
-        assert "40 MiB" in failure_of(one, "too_large", isolation)
-        assert goes_on(one)
+def test_a_task_that_closes_its_connection_cannot_succeed(one: Worker, isolation: Isolation) -> None:
+    assert "ended without result" in failure_of(one, "closes_everything", isolation)
+    assert goes_on(one)
+
+
+def test_a_task_that_kills_its_parent_takes_only_that_files_tasks_with_it(one: Worker) -> None:
+    assert type(one.run("kills_its_parent").event).__name__ == "Lost"
+    assert goes_on(one)
 
 
 @pytest.mark.parametrize("isolation", [Isolation.FORK, Isolation.WARM])
-def test_no_process_that_a_task_has_made_outlives_it(tmp_path: Path, isolation: Isolation) -> None:
-    with worker(tmp_path, SOURCE) as one:
-        assert isinstance(one.run("makes_processes", isolation).event, Succeeded)
-        zygote = one.zygotes[0]
-        one.until(lambda: sum(len(children_of(child)) for child in children_of(zygote)) == 0, 5)
-        one.until(lambda: len(children_of(zygote)) <= 6, 5)
+def test_a_result_that_is_too_large_to_be_sent_is_an_error(one: Worker, isolation: Isolation) -> None:
+    assert "40 MiB" in failure_of(one, "too_large", isolation)
+    assert goes_on(one)
+
+
+@pytest.mark.parametrize("isolation", [Isolation.FORK, Isolation.WARM])
+def test_no_process_that_a_task_has_made_outlives_it(one: Worker, isolation: Isolation) -> None:
+    assert isinstance(one.run("makes_processes", isolation).event, Succeeded)
+    zygote = one.zygotes[0]
+    one.until(lambda: sum(len(children_of(child)) for child in children_of(zygote)) == 0, 5)
+    one.until(lambda: len(children_of(zygote)) <= 6, 5)
 
 
 @pytest.mark.parametrize("isolation", [Isolation.FORK, Isolation.WARM])
 @pytest.mark.parametrize("task", ["fills_its_folder", "removes_its_folder"])
 def test_whatever_becomes_of_a_temporary_folder_the_next_task_has_an_empty_one(
-    tmp_path: Path, task: str, isolation: Isolation
+    one: Worker, task: str, isolation: Isolation
 ) -> None:
-    with worker(tmp_path, SOURCE, slots=1, environment={**os.environ, "TMPDIR": str(tmp_path)}) as one:
-        for _ in range(3):
-            one.run(task, isolation)
-            assert isinstance(one.run("fills_its_folder", isolation).event, Succeeded)
-        folders = next(tmp_path.glob("piper-*"))
-        one.until(lambda: sum(len(files) for _, _, files in os.walk(folders)) == 0, 5)
+    for _ in range(3):
+        one.run(task, isolation)
+        assert isinstance(one.run("fills_its_folder", isolation).event, Succeeded)
+    folders = next(one.folder.glob("piper-*"))
+    one.until(lambda: sum(len(files) for _, _, files in os.walk(folders)) == 0, 5)
 
 
-def test_a_task_that_uses_up_its_descriptors_fails_alone(tmp_path: Path) -> None:
-    with worker(tmp_path, SOURCE) as one:
-        assert "Too many open files" in failure_of(one, "exhausts_descriptors")
-        assert goes_on(one)
+def test_a_task_that_uses_up_its_descriptors_fails_alone(one: Worker) -> None:
+    assert "Too many open files" in failure_of(one, "exhausts_descriptors")
+    assert goes_on(one)

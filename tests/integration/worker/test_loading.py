@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from msgspec import structs
 from piper.model.events import Failed, Succeeded
 from piper.model.spec import Isolation
 from piper.model.wire import CodeRef
-from tests.integration.worker.harness import worker
+from tests.integration.worker.harness import Worker, worker
 
 FINE = """
 import os
@@ -31,6 +32,13 @@ with DAG("flow"):
     tells()
     draws()
 """
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """One worker for tests that leave nothing behind but a broken file."""
+    with worker(tmp_path_factory.mktemp("shared"), FINE) as one:
+        yield one
 
 
 def loads(folder: Path) -> list[str]:
@@ -76,7 +84,7 @@ def test_a_file_after_which_forks_are_not_safe_is_loaded_by_each_task(tmp_path: 
     ("text", "error"),
     [
         ("x = 1\ndef broken(:\n", "line 2"),
-        ("x = 1\nraise ValueError('wrong here')\n", "wrong here (dags.py, line 2)"),
+        ("x = 1\nraise ValueError('wrong here')\n", "wrong here (broken.py, line 2)"),
         ("import nowhere\n", "nowhere"),
         ("import sys\nsys.exit(0)\n", "SystemExit"),
         ("import os\nos._exit(0)\n", "exited with code 0"),
@@ -86,16 +94,33 @@ def test_a_file_after_which_forks_are_not_safe_is_loaded_by_each_task(tmp_path: 
     ],
 )
 @pytest.mark.parametrize("isolation", [Isolation.FORK, Isolation.SPAWN])
-def test_a_file_that_does_not_load_fails_each_task_with_the_reason(
-    tmp_path: Path, text: str, error: str, isolation: Isolation
+def test_a_file_that_does_not_load_fails_its_task_with_the_reason(
+    shared: Worker, text: str, error: str, isolation: Isolation
 ) -> None:
+    shared.write("broken.py", text)
+    event = shared.run("tells", isolation, file="broken.py").event
+    assert isinstance(event, Failed)
+    if isolation is Isolation.SPAWN and "exited with code 0" in error:
+        error = "ended without result (exit code 0)"
+    assert error in event.error
+
+
+def test_a_file_that_writes_into_its_zygotes_connection_fails_alone(tmp_path: Path) -> None:
+    text = """
+import os
+for name in os.listdir("/proc/self/fd"):
+    try:
+        if os.readlink("/proc/self/fd/" + name).startswith("socket:"):
+            os.write(int(name), b"\\xc1 nonsense")
+    except OSError:
+        pass
+"""
     with worker(tmp_path, text) as one:
-        for _ in range(2):
-            event = one.run("tells", isolation).event
-            assert isinstance(event, Failed)
-            if isolation is Isolation.SPAWN and "exited with code 0" in error:
-                error = "ended without result (exit code 0)"
-            assert error in event.error
+        event = one.run("tells").event
+        assert isinstance(event, Failed)
+        assert "dags.py" in event.error
+        (tmp_path / "snapshots" / "s" / "dags.py").write_text(FINE)
+        assert isinstance(one.run("tells").event, Succeeded)
 
 
 def test_what_a_broken_file_printed_is_in_the_log_of_its_task(tmp_path: Path) -> None:

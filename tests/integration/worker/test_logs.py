@@ -98,6 +98,14 @@ def test_what_was_flushed_before_a_kill_is_in_the_log_when_the_end_is_reported(t
         assert one.log_of(identity) == ["last words", "killed by signal 9 (SIGKILL)"]
 
 
+def test_the_legs_of_one_attempt_share_its_log(tmp_path: Path) -> None:
+    with worker(tmp_path, SOURCE) as one:
+        for leg in range(3):
+            identity = one.dispatch("garbage", identity=Identity(1, 1, leg))
+            assert isinstance(one.report_of(identity).event, Succeeded)
+        assert len([line for line in one.log_of(identity) if line.startswith("nul")]) == 3
+
+
 def test_a_line_can_be_read_within_a_second_of_being_written(tmp_path: Path) -> None:
     with worker(tmp_path, SOURCE) as one:
         identity = one.dispatch("waits")

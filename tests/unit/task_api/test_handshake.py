@@ -38,6 +38,7 @@ def execution(
         worker=None,
         attempt_state=attempt,
         attempt_legs=legs,
+        run_clears=0,
         predecessor_is_open=False,
     )
     return row._replace(**values)

@@ -40,7 +40,7 @@ LANGUAGE = {
         "FILTERS NativeEnvironment SandboxedEnvironment"
     ),
     "airflow.sdk.definitions._internal.types": (
-        "piper.sdk.xcom_arg: NOTSET; piper.operators.bash: SET_DURING_EXECUTION; piper.compat.types: ArgNotSet "
+        "piper.sdk.placeholders: NOTSET; piper.operators.bash: SET_DURING_EXECUTION; piper.compat.types: ArgNotSet "
         "is_arg_set"
     ),
     "airflow.sdk.definitions.asset": (

@@ -87,7 +87,7 @@ LIBRARY = {
     "airflow.utils.strings": "piper.compat.types: to_boolean",
     "airflow.utils.types": (
         "piper.sdk.execution.dag_run: DagRunType; piper.compat.types: ArgNotSet DagRunTriggeredByType; "
-        "piper.sdk.xcom_arg: NOTSET"
+        "piper.sdk.placeholders: NOTSET"
     ),
     # --- providers ----------------------------------------------------------------------------------
     "airflow.providers.common.compat.sdk": (

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 from piper.sdk.arguments import OperatorArguments
 from piper.sdk.decorators import get_unique_task_id, task_decorator_factory
 from piper.sdk.execution.arguments import keyword_arguments
-from piper.sdk.execution.callbacks import settle
+from piper.sdk.execution.calling import settle
 from piper.sdk.sensor import BaseSensorOperator, PokeReturnValue
 
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from piper.sdk.execution.instance import RuntimeTaskInstance
-from piper.sdk.trigger import BaseTrigger, TriggerEvent, path_of
+from piper.sdk.importing import path_of
+from piper.sdk.trigger import BaseTrigger, TriggerEvent
 
 
 def count_matching(
@@ -98,7 +99,7 @@ class WorkflowTrigger(BaseTrigger):
             *("external_dag_id", "run_ids", "logical_dates", "external_task_ids", "external_task_group_id"),
             *("failed_states", "skipped_states", "allowed_states", "poke_interval", "soft_fail"),
         )
-        return path_of(self), {name: getattr(self, name) for name in names}
+        return path_of(type(self)), {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the states are as they must be."""
@@ -155,7 +156,7 @@ class DagStateTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Its class and arguments."""
         names = ("dag_id", "states", "run_ids", "execution_dates", "poll_interval")
-        return path_of(self), {name: getattr(self, name) for name in names}
+        return path_of(type(self)), {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the runs are in one of the states; the event has the state of each."""

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from glob import glob
 from typing import Any
 
-from piper.sdk.trigger import BaseEventTrigger, BaseTrigger, TriggerEvent, path_of
+from piper.sdk.importing import path_of
+from piper.sdk.trigger import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 
 def find_file(pattern: str, *, recursive: bool) -> str | None:
@@ -40,7 +41,7 @@ class FileTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Its class and arguments."""
         arguments = {"filepath": self.filepath, "recursive": self.recursive, "poke_interval": self.poke_interval}
-        return path_of(self), arguments
+        return path_of(type(self)), arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until a file is found."""
@@ -66,7 +67,7 @@ class FileDeleteTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Its class and arguments."""
-        return path_of(self), {"filepath": self.filepath, "poke_interval": self.poke_interval}
+        return path_of(type(self)), {"filepath": self.filepath, "poke_interval": self.poke_interval}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the file is found, and remove it."""

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from piper.operators.moments import parse_moment
-from piper.sdk.trigger import BaseTrigger, TaskSuccessEvent, TriggerEvent, path_of
+from piper.sdk.importing import path_of
+from piper.sdk.trigger import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 LONGEST_SLEEP = 60.0
 """Seconds; the clock is looked at again after each, as it may have been set."""
@@ -51,7 +52,7 @@ class DateTimeTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Its class and arguments."""
         when = {"target_time": self.target_time} if self._moment is None else {"moment": self.moment}
-        return path_of(self), {**when, "end_from_trigger": self.end_from_trigger}
+        return path_of(type(self)), {**when, "end_from_trigger": self.end_from_trigger}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Sleep until the moment has come."""
@@ -74,4 +75,4 @@ class TimeDeltaTrigger(DateTimeTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class of a moment, and the moment."""
         _, arguments = super().serialize()
-        return f"{DateTimeTrigger.__module__}.{DateTimeTrigger.__qualname__}", arguments
+        return path_of(DateTimeTrigger), arguments

@@ -7,8 +7,7 @@ from typing import Any
 from piper.sdk.connection import Connection
 from piper.sdk.exceptions import AirflowNotFoundException
 from piper.sdk.execution.lookups import VariableNotFound, get_variable
-
-_NO_DEFAULT: Any = object()
+from piper.sdk.placeholders import NOTSET
 
 
 class VariableAccessor:
@@ -22,12 +21,12 @@ class VariableAccessor:
             raise AttributeError(key)
         return get_variable(key, deserialize_json=self._deserialize_json)
 
-    def get(self, key: str, default: Any = _NO_DEFAULT) -> Any:
+    def get(self, key: str, default: Any = NOTSET) -> Any:
         """The variable, or the default if there is none."""
         try:
             return get_variable(key, deserialize_json=self._deserialize_json)
         except VariableNotFound:
-            if default is _NO_DEFAULT:
+            if default is NOTSET:
                 raise
             return default
 

@@ -11,8 +11,6 @@ from typing import Any
 from piper.sdk.execution.context import Context
 from piper.sdk.signatures import signature_of
 
-_HAS_KWARGS = 0x08
-
 
 def keyword_arguments(
     function: Callable[..., Any], positional: Collection[Any], available: Mapping[str, Any]
@@ -47,7 +45,7 @@ def _former(available: Mapping[str, Any], taken: Collection[str]) -> dict[str, A
 
 def _named_in_code(code: CodeType, available: Mapping[str, Any]) -> dict[str, Any]:
     """As above, of a plain function called with keywords alone: its code says all, and needs no signature."""
-    if code.co_flags & _HAS_KWARGS:
+    if code.co_flags & inspect.CO_VARKEYWORDS:
         return _former(available, ()) | dict(available)
     first = code.co_posonlyargcount
     names = code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 
 from piper.sdk.exceptions import AirflowException
 from piper.sdk.execution.masking import mask
-
-_PIPER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+from piper.sdk.place import PIPER
 
 MOST_OWN_FRAMES = 3
 
@@ -23,7 +21,7 @@ def describe(error: BaseException) -> str:
     Piper's may be a fault of Piper's, and is shown with the innermost of these.
     """
     summary = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
-    if isinstance(error, AirflowException) or any(not _is_ours(frame) for frame in summary.stack):
+    if isinstance(error, AirflowException) or any(not frame.filename.startswith(PIPER) for frame in summary.stack):
         _trim(summary)
     else:
         summary.stack[:] = summary.stack[-MOST_OWN_FRAMES:]
@@ -39,10 +37,6 @@ def last_line(error: BaseException) -> str:
     return mask(f"{name}: {text}" if text else name)[:LONGEST_LINE]
 
 
-def _is_ours(frame: traceback.FrameSummary) -> bool:
-    return frame.filename.startswith(_PIPER)
-
-
 def _trim(summary: traceback.TracebackException) -> None:
     """Remove Piper's frames from an exception and from those that led to it."""
     seen: set[int] = set()
@@ -52,6 +46,6 @@ def _trim(summary: traceback.TracebackException) -> None:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        each.stack[:] = [frame for frame in each.stack if not _is_ours(frame)]
+        each.stack[:] = [frame for frame in each.stack if not frame.filename.startswith(PIPER)]
         waiting += [next_ for next_ in (each.__cause__, each.__context__) if next_ is not None]
         waiting += each.exceptions or []

@@ -15,9 +15,7 @@ from piper.sdk.execution import xcoms
 from piper.sdk.execution.channel import ask, ask_maybe
 from piper.sdk.execution.current import Execution, current_channel
 from piper.sdk.execution.dag_run import DagRun, previous_run
-
-_ANY: Any = object()
-"""Where None has a meaning of its own."""
+from piper.sdk.placeholders import NOTSET, NotSet
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,7 @@ class RuntimeTaskInstance:
         key: str = RETURN_KEY,
         include_prior_dates: bool = False,
         *,
-        map_indexes: int | Iterable[int] | None = _ANY,
+        map_indexes: int | Iterable[int] | NotSet | None = NOTSET,
         default: Any = None,
         run_id: str | None = None,
     ) -> Any:
@@ -215,7 +213,7 @@ class RuntimeTaskInstance:
         several = not isinstance(task_ids, str | None)
         wanted = [self.task_id] if task_ids is None else [task_ids] if isinstance(task_ids, str) else list(task_ids)
         where = {"workflow_id": dag_id, "run_id": run_id}
-        if map_indexes is not _ANY:
+        if not isinstance(map_indexes, NotSet):
             one_index = isinstance(map_indexes, int | None)
             indexes = [map_indexes] if isinstance(map_indexes, int | None) else list(map_indexes)
             values = [

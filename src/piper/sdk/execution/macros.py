@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
-from piper.sdk.execution.importing import import_for
+from piper.sdk.importing import import_for
 
 __all__ = ["datetime", "datetime_diff_for_humans", "ds_add", "ds_format", "ds_format_locale", "random", "timedelta"]
 

@@ -16,15 +16,8 @@ from piper.sdk.execution import serde
 from piper.sdk.execution.channel import ask
 from piper.sdk.execution.current import Execution
 from piper.sdk.execution.xcoms import ABSENT, length_of_result, pull_element
-from piper.sdk.xcom_arg import (
-    NOTSET,
-    ConcatXComArg,
-    MapXComArg,
-    PlainXComArg,
-    XComArg,
-    ZipXComArg,
-    element_at,
-)
+from piper.sdk.placeholders import NOTSET
+from piper.sdk.xcom_arg import ConcatXComArg, MapXComArg, PlainXComArg, XComArg, ZipXComArg, element_at
 
 if TYPE_CHECKING:
     from piper.sdk.mapping import ExpandInput, MappedArgument, MappedOperator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 from types import CodeType
@@ -11,8 +12,6 @@ from piper.sdk.execution.templating import has_markup
 
 _DATES = re.compile(r"logical_date|data_interval|prev_|execution_date|diff_for_humans")
 """Names in a template or a function that lead to pendulum's DateTimes."""
-
-_HAS_KWARGS = 0x08
 
 
 class Needs(NamedTuple):
@@ -39,4 +38,4 @@ def _looks_at_dates(function: Any) -> bool:
     if not isinstance(code, CodeType):
         return False
     parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return bool(code.co_flags & _HAS_KWARGS) or any(_DATES.search(name) for name in parameters)
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS) or any(_DATES.search(name) for name in parameters)

@@ -30,7 +30,7 @@ from piper.sdk.exceptions import (
     TaskDeferred,
 )
 from piper.sdk.execution import listening, outcome, serde, xcoms
-from piper.sdk.execution.callbacks import call, notify_by_email, run_callbacks, settle
+from piper.sdk.execution.calling import call, notify_by_email, run_callbacks, settle
 from piper.sdk.execution.channel import Channel
 from piper.sdk.execution.context import Context, as_datetime
 from piper.sdk.execution.current import Execution, current_execution, executing

@@ -18,7 +18,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from importlib import import_module
 from math import isfinite
 from typing import Any
 
@@ -26,6 +25,7 @@ import msgspec
 
 from piper.model.spec import Json
 from piper.sdk.execution.codecs import CODECS, Codec
+from piper.sdk.importing import import_path, path_of
 
 CLASSNAME = "__classname__"
 VERSION = "__version__"
@@ -123,9 +123,9 @@ def to_json(value: Any) -> Json:
         if CLASSNAME in value:
             raise ValueError(f"the key {CLASSNAME!r} is reserved: rename it in the dict that is stored")
         return {str(key): to_json(item) for key, item in value.items()}
-    codec = CODECS.get(class_name(kind))
+    codec = CODECS.get(path_of(kind))
     if codec is not None:
-        return _wrap(class_name(kind), codec.version, to_json(codec.encode(value)))
+        return _wrap(path_of(kind), codec.version, to_json(codec.encode(value)))
     if isinstance(value, tuple):  # a named tuple; the class may be gone when it is read
         return _wrap("builtins.tuple", 1, [to_json(item) for item in value])
     if isinstance(value, (str, int, float)):
@@ -144,18 +144,13 @@ def from_json(value: Json) -> Any:
     return _open(value[CLASSNAME], value[VERSION], from_json(value.get(DATA)))
 
 
-def class_name(kind: type) -> str:
-    """The dotted path of a class, under which an envelope names it."""
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
 def allow_class(kind: type) -> None:
     """Let this class be read from XComs in this process: what is declared in code needs no setting.
 
     Raises:
         ValueError: it is not at the top level of its module, so that no reader could import it.
     """
-    name = class_name(kind)
+    name = path_of(kind)
     if kind.__qualname__ != kind.__name__:
         raise ValueError(f"{name} must be defined at the top level of its module to be read from an XCom")
     _allowed_classes.add(name)
@@ -191,7 +186,7 @@ def _primitive(value: str | float) -> Json:
 
 def _describe(value: Any, kind: type) -> Json:
     """The envelope of an object whose class says itself how it is stored."""
-    name = class_name(kind)
+    name = path_of(kind)
     version = getattr(kind, "__version__", 0)
     if _is_pydantic(kind):
         return _wrap(name, 1, to_json(value.model_dump(mode="json")))
@@ -240,11 +235,10 @@ def _decode_with(codec: Codec, name: str, version: int, data: Any) -> Any:
 
 
 def _import(name: str) -> Any:
-    module, _, attribute = name.rpartition(".")
     try:
-        return getattr(import_module(module), attribute)
-    except AttributeError:
-        raise ImportError(f"module {module} has no class {attribute}, which an XCom names") from None
+        return import_path(name)
+    except ImportError as error:
+        raise ImportError(f"an XCom holds {name}, which cannot be imported here: {error}") from None
 
 
 def _is_pydantic(kind: type) -> bool:

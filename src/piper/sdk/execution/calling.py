@@ -6,6 +6,7 @@ changes nothing: it is about an outcome that is decided already.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
@@ -17,10 +18,6 @@ from piper.sdk.execution.failure import describe
 
 log = logging.getLogger(__name__)
 
-_GENERATOR = 0x20
-_COROUTINE = 0x80
-_ASYNC_GENERATOR = 0x200
-
 
 def call(function: Callable[..., Any], execution: Execution | None, *arguments: Any, **named: Any) -> Any:
     """Call a function and return its result, whichever kind of function it is.
@@ -30,9 +27,9 @@ def call(function: Callable[..., Any], execution: Execution | None, *arguments: 
     """
     kind = _flags(function)
     result = function(*arguments, **named)
-    if kind & _GENERATOR:
+    if kind & inspect.CO_GENERATOR:
         return _exhaust(result, execution)
-    if kind & _ASYNC_GENERATOR:
+    if kind & inspect.CO_ASYNC_GENERATOR:
         return run_coroutine(_exhaust_async(result, execution))
     return settle(result)
 
