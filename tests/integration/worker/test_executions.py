@@ -14,7 +14,7 @@ import pytest
 from piper.model.events import Failed, Lost, Skipped, Succeeded
 from piper.model.run import Identity
 from piper.model.spec import Isolation
-from piper.model.wire import GetVariable, Problem, Start
+from piper.model.wire import GetVariable, Problem, Report, Start
 from tests.integration.worker.harness import Worker, kill, lives, pid_in, wait_until, worker
 
 HEAD = """

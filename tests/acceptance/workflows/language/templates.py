@@ -27,12 +27,14 @@ with DAG("templates", schedule=None, start_date=START, params={"n": Param(3, typ
     stored = BashOperator(
         task_id="stored",
         bash_command='echo \'{{ var.value.plain }} {{ var.json.nested.list[1] }} {{ var.value.get("none", "else") }} '
-        '{{ conn.site.host }}:{{ conn.site.port }} {{ conn.site.extra_dejson.region }} {{ conn.get("none", "else") }}\'',
+        "{{ conn.site.host }}:{{ conn.site.port }} {{ conn.site.extra_dejson.region }} "
+        '{{ conn.get("none", "else") }}\'',
     )
     pulled = BashOperator(
         task_id="pulled",
         bash_command='echo \'{{ ti.xcom_pull("names") }}|{{ ti.xcom_pull(task_ids=["shared", "mapped"]) }}|'
-        '{{ ti.xcom_pull("mapped") }}|{{ ti.xcom_pull("mapped", map_indexes=1) }}|{{ ti.xcom_pull("no_such", default=0) }}\'',
+        '{{ ti.xcom_pull("mapped") }}|{{ ti.xcom_pull("mapped", map_indexes=1) }}|'
+        '{{ ti.xcom_pull("no_such", default=0) }}\'',
     )
     hidden = BashOperator(
         task_id="hidden", bash_command='echo "it is $PASSWORD"', env={"PASSWORD": "{{ conn.site.password }}"}
