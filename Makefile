@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint revision bench clean
+.PHONY: help install demo test lint revision bench airflow-oracle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ revision: install ## the next migration of the database, as a draft: make revisi
 
 bench: install ## the figures of bench/, against floor and limits, on this machine
 	$(BIN)/python -m bench
+
+airflow-oracle: install ## record anew what Airflow 3.3.2 makes of 300 small DAGs (an hour)
+	$(BIN)/python -m tests.airflow_oracle.record
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

@@ -46,6 +46,13 @@ class ExecutorBackend(StrEnum):
     LOCAL = "local"
 
 
+class AirflowMode(StrEnum):
+    """How spellings of Airflow 1 and 2 are treated (`piper.compat`)."""
+
+    LENIENT = "lenient"
+    STRICT = "strict"
+
+
 class Core(Struct, frozen=True, kw_only=True):
     """What every part needs to know."""
 
@@ -54,6 +61,12 @@ class Core(Struct, frozen=True, kw_only=True):
     ] = False
     team: Annotated[str, about("The team that owns what no other team owns.")] = "default"
     log_level: Annotated[str, about("DEBUG, INFO, WARNING or ERROR: what the services log.")] = "INFO"
+    airflow_mode: Annotated[
+        AirflowMode, about("lenient understands spellings of Airflow 1 and 2, strict is as Airflow 3.3.2.")
+    ] = AirflowMode.LENIENT
+    plugins_folder: Annotated[
+        str, about("A folder of Airflow plugins for all bundles, besides each bundle's own `plugins`.")
+    ] = ""
 
 
 class Database(Struct, frozen=True, kw_only=True):

@@ -233,6 +233,14 @@ def test_the_values_of_a_mapped_task_come_in_pages_in_order_of_map_index(world: 
     assert pages(world, asker, start=9) == wire.XComsFound(4, ())
 
 
+def test_an_unmapped_task_has_one_value(world: World) -> None:
+    number = world.add_run()
+    asker = running(world, number)
+    assert pages(world, asker) == wire.XComsFound(0, ())
+    world.push(number, "source", "alone")
+    assert pages(world, asker) == wire.XComsFound(1, ((-1, b'"alone"'),))
+
+
 def test_a_page_of_long_values_is_cut_but_never_empty(world: World) -> None:
     number = world.add_run()
     for index in range(3):

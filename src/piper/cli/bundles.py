@@ -10,7 +10,7 @@ from piper.cli.arguments import limit_option
 from piper.cli.client import address_of, called
 from piper.cli.failures import Code
 from piper.cli.main import Noun
-from piper.cli.output import Column, Format, column, note, output_option, show_list
+from piper.cli.output import Column, Format, column, note, output_option, show_list, write_receipt
 
 
 @click.group("bundles", cls=Noun)
@@ -71,8 +71,9 @@ def list_errors(context: click.Context, bundle: str | None, limit: int | None, o
 
 @command.command("refresh")
 @click.argument("names", metavar="BUNDLE...", nargs=-1, required=True)
+@output_option
 @click.pass_context
-def refresh_bundles(context: click.Context, names: tuple[str, ...]) -> None:
+def refresh_bundles(context: click.Context, names: tuple[str, ...], output: Format) -> None:
     """Look through bundles for changes now, and try broken files again.
 
     \b
@@ -83,6 +84,7 @@ def refresh_bundles(context: click.Context, names: tuple[str, ...]) -> None:
     for name in names:
         client.post(address_of("bundles", name, "refresh"))
         note(f"asked for {name} to be looked through")
+    write_receipt({"asked": names}, output)
 
 
 def _first_line(row: dict[str, Any]) -> str:

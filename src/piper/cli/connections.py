@@ -11,7 +11,7 @@ import click
 from piper.cli.arguments import limit_option, read_json
 from piper.cli.client import address_of, called
 from piper.cli.main import Noun
-from piper.cli.output import Format, column, note, output_option, show_list, show_object
+from piper.cli.output import Format, column, note, output_option, show_list, show_object, write_receipt
 from piper.cli.variables import team_option
 
 _FIELDS = ("conn_type", "description", "host", "login", "schema", "port", "password", "extra")
@@ -77,6 +77,7 @@ def show_connection(context: click.Context, conn_id: str, team: str | None, outp
 @click.option("--password", is_flag=True, help="Ask for the password, or read it from standard input.")
 @click.option("--extra", metavar="JSON|@FILE", help="What else the type asks for; put secrets into a FILE.")
 @team_option
+@output_option
 @click.pass_context
 def set_connection(
     context: click.Context,
@@ -85,6 +86,7 @@ def set_connection(
     password: bool,
     extra: str | None,
     team: str | None,
+    output: Format,
     **fields: Any,
 ) -> None:
     """Create a connection, or change it. Password and extra are kept if neither is given.
@@ -102,13 +104,15 @@ def set_connection(
         body["extra"] = read_json(extra, "--extra")
     found = client.put(address_of("connections", conn_id), body, team=team)
     note(f"set {found['conn_id']} of team {found['team']}")
+    write_receipt(found, output)
 
 
 @command.command("delete")
 @click.argument("conn_ids", metavar="CONNECTION...", nargs=-1, required=True)
 @team_option
+@output_option
 @click.pass_context
-def delete_connections(context: click.Context, conn_ids: tuple[str, ...], team: str | None) -> None:
+def delete_connections(context: click.Context, conn_ids: tuple[str, ...], team: str | None, output: Format) -> None:
     """Delete connections.
 
     \b
@@ -119,13 +123,15 @@ def delete_connections(context: click.Context, conn_ids: tuple[str, ...], team: 
     for conn_id in conn_ids:
         client.delete(address_of("connections", conn_id), team=team)
         note(f"deleted {conn_id}")
+    write_receipt({"deleted": conn_ids}, output)
 
 
 @command.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @team_option
+@output_option
 @click.pass_context
-def import_connections(context: click.Context, file: Path, team: str | None) -> None:
+def import_connections(context: click.Context, file: Path, team: str | None, output: Format) -> None:
     """Create or change the connections of a JSON file.
 
     The file holds an object: `{"warehouse": {"conn_type": "postgres", "host": "db", …}, …}`.
@@ -141,6 +147,7 @@ def import_connections(context: click.Context, file: Path, team: str | None) -> 
             raise click.UsageError(f"FILE: {conn_id!r} must be an object with the fields {', '.join(_FIELDS)}")
         client.put(address_of("connections", conn_id), fields, team=team)
     note(f"set {len(entries)} connections")
+    write_receipt({"set": list(entries)}, output)
 
 
 def _read_password() -> str:

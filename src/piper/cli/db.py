@@ -10,7 +10,7 @@ import click
 
 from piper.cli.failures import Failure
 from piper.cli.main import Noun
-from piper.cli.output import note
+from piper.cli.output import Format, note, output_option, write_receipt
 from piper.cli.starting import started_settings
 from piper.settings import Settings, shown_value
 
@@ -24,7 +24,8 @@ def command() -> None:
 
 
 @command.command("migrate")
-def migrate() -> None:
+@output_option
+def migrate(output: Format) -> None:
     """Create or change the tables as this version of Piper needs them. Stop the services first.
 
     \b
@@ -38,10 +39,12 @@ def migrate() -> None:
     with _database(settings) as (database, shown):
         migrations.migrate(database)
         note(f"{shown} is up to date")
+        write_receipt({"database": shown}, output)
 
 
 @command.command("check")
-def check() -> None:
+@output_option
+def check(output: Format) -> None:
     """See whether this version of Piper can work with the database as it is. Exit code 1 if not.
 
     \b
@@ -56,6 +59,7 @@ def check() -> None:
     with _database(settings) as (database, shown):
         migrations.check(database)
         note(f"{shown} is good for this version")
+        write_receipt({"database": shown}, output)
 
 
 @contextmanager

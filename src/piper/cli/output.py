@@ -123,6 +123,12 @@ def show_object(data: Data, output: Format, fields: Iterable[tuple[str, Any]]) -
             click.echo(f"{' ' * width}  {line}")
 
 
+def write_receipt(data: Any, output: Format) -> None:
+    """Write for programs what a command has changed; people have read it on standard error."""
+    if output is not Format.TABLE:
+        write_data(data, output)
+
+
 def write_data(data: Any, output: Format) -> None:
     """Write data for programs to standard output."""
     if output is Format.YAML:

@@ -7,7 +7,7 @@ import click
 from piper.cli.arguments import limit_option
 from piper.cli.client import address_of, called
 from piper.cli.main import Noun
-from piper.cli.output import Column, Format, column, note, output_option, show_list
+from piper.cli.output import Column, Format, column, note, output_option, show_list, write_receipt
 from piper.cli.variables import team_option
 
 
@@ -46,9 +46,16 @@ def list_pools(context: click.Context, limit: int | None, output: Format) -> Non
 @click.option("--include-deferred", is_flag=True, help="A deferred task goes on holding its slots.")
 @click.option("--description", metavar="TEXT", default="")
 @team_option
+@output_option
 @click.pass_context
 def set_pool(
-    context: click.Context, name: str, slots: int, include_deferred: bool, description: str, team: str | None
+    context: click.Context,
+    name: str,
+    slots: int,
+    include_deferred: bool,
+    description: str,
+    team: str | None,
+    output: Format,
 ) -> None:
     """Create a pool, or change it. -1 slots, after `--`, are no limit.
 
@@ -60,13 +67,16 @@ def set_pool(
     """
     body = {"slots": slots, "include_deferred": include_deferred, "description": description}
     found = called(context).put(address_of("pools", name), body, team=team)
-    note(f"set {found['name']}: {'no limit' if found['slots'] < 0 else str(found['slots']) + ' slots'}")
+    limit = "no limit" if found["slots"] < 0 else f"{found['slots']} slots"
+    note(f"set {found['name']}: {limit}")
+    write_receipt(found, output)
 
 
 @command.command("delete")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@output_option
 @click.pass_context
-def delete_pools(context: click.Context, names: tuple[str, ...]) -> None:
+def delete_pools(context: click.Context, names: tuple[str, ...], output: Format) -> None:
     """Delete pools. Tasks that want one wait until it is there again.
 
     \b
@@ -77,3 +87,4 @@ def delete_pools(context: click.Context, names: tuple[str, ...]) -> None:
     for name in names:
         client.delete(address_of("pools", name))
         note(f"deleted {name}")
+    write_receipt({"deleted": names}, output)

@@ -11,7 +11,7 @@ import msgspec
 from piper.cli.arguments import limit_option, read_json
 from piper.cli.client import address_of, called
 from piper.cli.main import Noun
-from piper.cli.output import Format, column, note, output_option, show_list, show_object
+from piper.cli.output import Format, column, note, output_option, show_list, show_object, write_receipt
 
 team_option = click.option("--team", metavar="TEAM", help="Whose it is; your own team without.")
 
@@ -60,9 +60,10 @@ def show_variable(context: click.Context, key: str, team: str | None, output: Fo
 @click.argument("value", required=False)
 @click.option("--description", metavar="TEXT", help="Stays as it is if it is left out.")
 @team_option
+@output_option
 @click.pass_context
 def set_variable(
-    context: click.Context, key: str, value: str | None, description: str | None, team: str | None
+    context: click.Context, key: str, value: str | None, description: str | None, team: str | None, output: Format
 ) -> None:
     """Create a variable, or change it.
 
@@ -81,13 +82,15 @@ def set_variable(
     body = {"value": value} | ({"description": description} if description is not None else {})
     found = client.put(address_of("variables", key), body, team=team)
     note(f"set {found['key']} of team {found['team']}")
+    write_receipt(found, output)
 
 
 @command.command("delete")
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @team_option
+@output_option
 @click.pass_context
-def delete_variables(context: click.Context, keys: tuple[str, ...], team: str | None) -> None:
+def delete_variables(context: click.Context, keys: tuple[str, ...], team: str | None, output: Format) -> None:
     """Delete variables.
 
     \b
@@ -98,13 +101,15 @@ def delete_variables(context: click.Context, keys: tuple[str, ...], team: str | 
     for key in keys:
         client.delete(address_of("variables", key), team=team)
         note(f"deleted {key}")
+    write_receipt({"deleted": keys}, output)
 
 
 @command.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @team_option
+@output_option
 @click.pass_context
-def import_variables(context: click.Context, file: Path, team: str | None) -> None:
+def import_variables(context: click.Context, file: Path, team: str | None, output: Format) -> None:
     """Create or change the variables of a JSON file.
 
     The file holds an object: `{"key": "value", …}`. A value that is no text is kept as JSON.
@@ -119,3 +124,4 @@ def import_variables(context: click.Context, file: Path, team: str | None) -> No
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         client.put(address_of("variables", key), {"value": text}, team=team)
     note(f"set {len(values)} variables")
+    write_receipt({"set": list(values)}, output)

@@ -29,6 +29,7 @@ from piper.cli.output import (
     show_list,
     show_object,
     write_data,
+    write_receipt,
 )
 from piper.cli.waiting import show_run, wait_for_run
 
@@ -157,28 +158,30 @@ def show_workflow(context: click.Context, workflow_id: str, output: Format) -> N
 
 @command.command("pause")
 @click.argument("workflow_ids", metavar="WORKFLOW...", nargs=-1, required=True, type=WorkflowName())
+@output_option
 @click.pass_context
-def pause_workflows(context: click.Context, workflow_ids: tuple[str, ...]) -> None:
+def pause_workflows(context: click.Context, workflow_ids: tuple[str, ...], output: Format) -> None:
     """Pause workflows: no new runs by schedule; tasks that run go on.
 
     \b
     Example:
       piper workflows pause hello sales_daily
     """
-    _set_paused(called(context), workflow_ids, paused=True)
+    _set_paused(called(context), workflow_ids, output, paused=True)
 
 
 @command.command("unpause")
 @click.argument("workflow_ids", metavar="WORKFLOW...", nargs=-1, required=True, type=WorkflowName())
+@output_option
 @click.pass_context
-def unpause_workflows(context: click.Context, workflow_ids: tuple[str, ...]) -> None:
+def unpause_workflows(context: click.Context, workflow_ids: tuple[str, ...], output: Format) -> None:
     """Unpause workflows.
 
     \b
     Example:
       piper workflows unpause hello
     """
-    _set_paused(called(context), workflow_ids, paused=False)
+    _set_paused(called(context), workflow_ids, output, paused=False)
 
 
 @command.command("trigger")
@@ -283,8 +286,9 @@ def show_source(context: click.Context, workflow_id: str, version: int | None) -
 @command.command("delete")
 @workflow_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@output_option
 @click.pass_context
-def delete_workflow(context: click.Context, workflow_id: str, yes: bool) -> None:
+def delete_workflow(context: click.Context, workflow_id: str, yes: bool, output: Format) -> None:
     """Delete a workflow with all its history. It must be paused and have no unfinished run.
 
     \b
@@ -299,12 +303,15 @@ def delete_workflow(context: click.Context, workflow_id: str, yes: bool) -> None
         click.confirm(f"Delete {workflow_id!r} with all its runs?", abort=True, err=True)
     client.delete(address_of("workflows", workflow_id))
     note(f"deleted {workflow_id}")
+    write_receipt({"deleted": [workflow_id]}, output)
 
 
-def _set_paused(client: Client, workflow_ids: tuple[str, ...], *, paused: bool) -> None:
+def _set_paused(client: Client, workflow_ids: tuple[str, ...], output: Format, *, paused: bool) -> None:
+    receipts = []
     for workflow_id in workflow_ids:
-        receipt = client.patch(address_of("workflows", workflow_id), {"paused": paused})
-        note(f"{receipt['command']}d {workflow_id}")
+        receipts.append(client.patch(address_of("workflows", workflow_id), {"paused": paused}))
+        note(f"{receipts[-1]['command']}d {workflow_id}")
+    write_receipt(receipts, output)
 
 
 def _note_paused(workflow_id: str) -> None:

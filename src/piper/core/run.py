@@ -187,6 +187,8 @@ class _Draft:
         for node in self.graph.nodes:
             if self.size_of(node.index) == 0 and _valid_on(node.spec, run):
                 self._create((node.index, UNMAPPED))
+                if node.length is not None:
+                    self._expand_over_literals(node)
             self._look_at(self.keys_of(node.index))
 
     def _due(self, number: int) -> None:
@@ -495,6 +497,18 @@ class _Draft:
             self._expand(node, ti, length)
             return Verdict.WAIT
         return self._resize(node, length, key[1])
+
+    def _expand_over_literals(self, node: Node) -> None:
+        """A length that the file says is known before anything has run: the instances are there from the start.
+
+        So each of them is skipped or failed for another's sake, where that happens, and not one for all. Over
+        an empty list there is one, which is skipped when its turn comes.
+        """
+        assert node.length is not None
+        length = length_of(node.length, lambda _: None)
+        ti = self.at((node.index, UNMAPPED))
+        if length and ti is not None:
+            self._expand(node, ti, length)
 
     def _expand(self, node: Node, ti: TaskInstance, length: int) -> None:
         """The one instance becomes index 0, in place; the others are new."""

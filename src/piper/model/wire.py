@@ -151,6 +151,8 @@ class Report(Struct, frozen=True, tag="report", omit_defaults=True):
     outputs: Json = None
     parameters: Json = None
     metrics: Json = None
+    environment: Json = None
+    """Where it ran: host, versions of Python and Piper."""
     rendered: Json = None
     label: str = ""
     """Of a mapped instance: its name for people, what `map_index_template` gave."""

@@ -19,6 +19,12 @@ class LatestOnlyOperator(BaseBranchOperator):
 
     ui_color = "#e9ffdb"
 
+    def execute(self, context: Any) -> Any:
+        """Decide, where there is something below to decide about."""
+        if context["dag_run"].run_type == "manual" and not self.downstream_task_ids:
+            return None  # made from its spec alone, it does not know what is below: that is not skipped
+        return super().execute(context)
+
     def choose_branch(self, context: Any) -> Branches:
         """Everything directly below, or nothing."""
         run = context["dag_run"]

@@ -30,5 +30,5 @@ ASSET_OPERATOR = "piper.operators.python.AssetOperator"
 HOOKS: Mapping[str, str] = MappingProxyType({"fs": "piper.operators.hooks.filesystem.FSHook"})
 """Type of a connection → what `Connection.get_hook` makes."""
 
-RUN_DAG = "piper.testing.run_dag"
+PLAY_DAG = "piper.testing.dag_test.play_dag"
 """What `DAG.test` calls."""

@@ -95,6 +95,7 @@ class BaseBranchOperator(BaseOperator, BranchMixIn):
     """
 
     branches: ClassVar[bool] = True
+    needs_dag: ClassVar[bool] = True
     inherits_from_skipmixin = True
 
     def choose_branch(self, context: Any) -> Branches:

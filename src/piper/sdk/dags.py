@@ -20,7 +20,7 @@ from piper.model.spec import RETURN_KEY, ComputeMode
 from piper.model.states import RunType, TriggerRule
 from piper.sdk import scope
 from piper.sdk.arguments import listed, moment
-from piper.sdk.batteries import RUN_DAG
+from piper.sdk.batteries import PLAY_DAG
 from piper.sdk.built_in_timetables import AssetTriggeredTimetable
 from piper.sdk.dag_arguments import DAG_ARGUMENTS, KINDS, DagArguments
 from piper.sdk.documents import document
@@ -469,9 +469,9 @@ class DAG:
         for task in self.task_dict.values():
             task.resolve_template_files()
 
-    def test(self, **arguments: Any) -> Any:
-        """Run it once in this process, without a server; see `piper.testing`."""
-        return import_path(RUN_DAG)(self, **arguments)
+    def test(self, *arguments: Any, **named: Any) -> Any:
+        """Run it once in this process, without a server; see `piper.testing.dag_test` for the arguments."""
+        return import_path(PLAY_DAG)(self, *arguments, **named)
 
     def cli(self) -> NoReturn:
         """Refused: Piper's command line knows every DAG by its file."""

@@ -309,6 +309,16 @@ def register_decorator(name: str, path: str) -> None:
     _registered[name] = path
 
 
+_NOT_YET = {
+    "branch_external_python": ("virtual environments", "branch"),
+    "branch_virtualenv": ("virtual environments", "branch"),
+    "external_python": ("virtual environments", "bash"),
+    "stub": ("tasks in other languages", "bash"),
+    "virtualenv": ("virtual environments", "bash"),
+}
+"""Airflow's decorators that are still missing: what would be needed, and the nearest there is."""
+
+
 class TaskDecoratorCollection:
     """`task`: itself `@task.python`, its attributes the other decorators of functions."""
 
@@ -320,6 +330,11 @@ class TaskDecoratorCollection:
         if name.startswith("__"):
             raise AttributeError(name)
         known = self._known()
+        if name in _NOT_YET:
+            what, nearest = _NOT_YET[name]
+            raise AttributeError(
+                f"task decorator {name!r} not found: Piper has no {what} yet; the nearest is @task.{nearest}"
+            )
         if name not in known:
             raise AttributeError(f"task decorator {did_you_mean(name, known)} not found")
         found = import_path(known[name])

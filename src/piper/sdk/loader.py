@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 
 from piper.model.errors import AuthorError, InvalidSpec
 from piper.sdk import scope
@@ -28,7 +28,15 @@ from piper.sdk.hydrate import hydrate
 from piper.sdk.place import line_of
 from piper.sdk.spelling import nearest
 
-__all__ = ["LoadedFile", "ParsingContext", "get_parsing_context", "hydrate", "load_file"]
+__all__ = [
+    "ImportLayer",
+    "LoadedFile",
+    "ParsingContext",
+    "get_parsing_context",
+    "hydrate",
+    "load_file",
+    "use_import_layer",
+]
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,27 @@ def parsing_for(dag_id: str | None, task_id: str | None) -> Iterator[None]:
         _parsing = outer
 
 
+class ImportLayer(Protocol):
+    """Names that files may import besides Python's and their own (`piper.compat`)."""
+
+    def prepare(self, root: Path) -> None:
+        """Called before each file is executed, with its bundle's root; what it warns of is the file's."""
+        ...
+
+    def hint(self, module: str) -> str:
+        """What to add to the message that there is no such module; may be empty."""
+        ...
+
+
+_import_layer: ImportLayer | None = None
+
+
+def use_import_layer(layer: ImportLayer | None) -> None:
+    """Have files import through this layer from now on; None: through none."""
+    global _import_layer
+    _import_layer = layer
+
+
 _modules_of: dict[str, set[str]] = {}
 """Root → modules that earlier loads in this process imported from it."""
 
@@ -93,6 +122,8 @@ def load_file(root: Path, file: str, *, dag_id: str | None = None, task_id: str 
     with warnings.catch_warnings(record=True) as caught, scope.loading(str(path)) as loading, _on_path(str(root)):
         warnings.simplefilter("default")
         try:
+            if _import_layer is not None:
+                _import_layer.prepare(root)
             with parsing_for(dag_id, task_id):
                 module = _execute(path, module_name(file))
         except (Exception, SystemExit) as error:
@@ -214,6 +245,8 @@ def _message(error: BaseException, root: Path) -> str:
     if isinstance(error, SystemExit):
         return f"the file ends the process when it is loaded: SystemExit({error.code!r})"
     last = traceback.format_exception_only(error)[-1].strip()
+    if isinstance(error, ModuleNotFoundError):
+        return last + (_import_layer.hint(error.name or "") if _import_layer is not None else "")
     if isinstance(error, ImportError):
         return last + _nearest_import(error)
     if isinstance(error, SyntaxError):

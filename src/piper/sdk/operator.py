@@ -140,6 +140,8 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
     """Nothing to execute: the scheduler passes it at once, unless callbacks, inlets or outlets give it something."""
     branches: ClassVar[bool] = False
     """Its result decides which downstream tasks are followed."""
+    needs_dag: ClassVar[bool] = False
+    """It looks at its DAG when it runs (schedule, time zone, neighbours, groups), so that its file is always loaded."""
     deferrable: bool = False
     start_from_trigger: bool = False
     start_trigger_args: Any = None

@@ -60,7 +60,8 @@ def _task_spec(task: AbstractOperator, around: Surroundings, priority: int) -> T
         fields["reads"] = reads
     if task.is_mapped:
         is_data = _add_mapping(task, fields, arguments) and is_data  # type: ignore[arg-type]
-    code = not (is_data and _path(operator).startswith(INSTALLED)) or _needs_file(task, fields, template_fields, around)
+    known = is_data and _path(operator).startswith(INSTALLED) and not operator.needs_dag
+    code = not known or _needs_file(task, fields, template_fields, around)
     if around.native and not code and template_fields:
         arguments.setdefault("render_template_as_native_obj", True)
     if task._params is not None or (around.params is not None and not code):

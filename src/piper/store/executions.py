@@ -107,6 +107,7 @@ class Ending(NamedTuple):
     outputs: Json = None
     parameters: Json = None
     metrics: Json = None
+    environment: Json = None
     rendered: Json = None
 
 

@@ -19,7 +19,7 @@ from piper.store.variables import SHARED
 
 IMPORT_ERROR_ORDER = Order((source_file.c.bundle, source_file.c.path))
 BUNDLE_ORDER = Order((bundle.c.name,))
-OPERATOR_ORDER = Order((operator.c.path,))
+OPERATOR_ORDER = Order((operator.c.path, operator.c.bundle))
 
 
 def list_import_errors(connection: Connection, teams: Teams, bundle_name: str | None, window: Window) -> Page:
@@ -69,9 +69,10 @@ def list_operators(connection: Connection, teams: Teams, search: str | None, win
     return read_page(connection, statement, OPERATOR_ORDER, window)
 
 
-def find_operator(connection: Connection, path: str) -> AnyRow | None:
-    """The operator of that dotted path, or None."""
-    return connection.execute(select(operator).where(operator.c.path == path)).one_or_none()
+def find_operator(connection: Connection, path: str, teams: Teams) -> AnyRow | None:
+    """The operator of that dotted path, or None. Of several bundles that have one, Piper's own or the first."""
+    statement = _shared(select(operator).where(operator.c.path == path), operator.c.team, teams)
+    return connection.execute(statement.order_by(operator.c.bundle).limit(1)).one_or_none()
 
 
 # --- what people administer ---------------------------------------------------------------------

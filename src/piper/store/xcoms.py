@@ -136,7 +136,7 @@ def count_values(connection: Connection, run_number: int, task_id: str, key: str
 def span_of_values(
     connection: Connection, run_number: int, task_id: str, key: str, start: int, limit: int
 ) -> list[tuple[int, StoredXCom]]:
-    """The values that a mapped task's instances have pushed, by map index, from position `start` on."""
+    """The values that a task's instances have pushed, by map index, from position `start` on."""
     bounds: dict[str, Any] = {"run": run_number, "task_id": task_id, "key": key, "start": start, "limit": limit}
     return [(row[0], StoredXCom._make(row[1:])) for row in connection.execute(_SPAN, bounds)]
 

@@ -291,6 +291,7 @@ def _ending(report: wire.Report, outcome: TaskState, now: datetime) -> Ending:
         outputs=_storable(report.outputs),
         parameters=_storable(report.parameters),
         metrics=_storable(report.metrics),
+        environment=_storable(report.environment),
         rendered=_storable(report.rendered),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from piper import __version__
 from piper.logs import LogWriter, Masker
 from piper.model.events import Failed, Lost, Skipped
 from piper.model.run import Identity
@@ -99,7 +102,7 @@ class Execution:
         self.refused = False
         """The Task API did not take its report, and has been given a smaller one."""
         self.unwanted = False
-        """Nobody waits for its report any more: it was cancelled or is stale."""
+        """It was cancelled or is stale: if it has not begun it need not, and how it ends changes nothing."""
         self.started_at: datetime | None = None
         self.deadline: float | None = None
         """Monotonic second at which it must be gone: its execution_timeout and then some."""
@@ -149,6 +152,10 @@ def why_it_ended(exit_code: int | None, signal: int | None) -> str:
     return f"ended without result (exit code {exit_code})"
 
 
+ENVIRONMENT = {"host": os.uname().nodename, "python": platform.python_version(), "piper": __version__}
+"""Of every execution on this worker, as its record shows it."""
+
+
 def completed(report: Report, started_at: datetime | None, pid: int | None) -> Report:
     """The report with what only the supervisor knows, where the child did not say it."""
     return structs.replace(
@@ -156,6 +163,7 @@ def completed(report: Report, started_at: datetime | None, pid: int | None) -> R
         pid=report.pid if report.pid is not None else pid,
         started_at=report.started_at or started_at,
         ended_at=report.ended_at or datetime.now(UTC),
+        environment=ENVIRONMENT,
     )
 
 

@@ -33,6 +33,7 @@ from piper.worker.register import Register, Row
 from piper.worker.settings import WorkerSettings, three_quarters_of_memory
 from piper.worker.zygotes import NO_CODE, Nursery, Zygote
 
+UNWANTED = "ended: no longer wanted"
 LOST_CONTACT = "its worker could not reach the server"
 LEFT_BEHIND = "its worker was killed and has been started again"
 
@@ -252,15 +253,17 @@ class Lifecycle:
     def cancel(self, identity: Identity, now: float) -> None:
         """It is no longer wanted, but may clean up."""
         execution = self.executions.get(identity)
-        if execution is not None:
+        if execution is not None and execution.stage is not Stage.REPORTING:
             execution.unwanted = True
+            execution.failure = execution.failure or UNWANTED
             self.end(execution, now, signal.SIGTERM)
 
     def stale(self, identity: Identity, now: float) -> None:
-        """It is no longer current: end it at once, and say nothing."""
+        """It is no longer current: end it at once."""
         execution = self.executions.get(identity)
         if execution is not None and execution.stage is not Stage.REPORTING:
             execution.unwanted = True
+            execution.failure = execution.failure or UNWANTED
             self.end(execution, now, signal.SIGKILL)
 
     def lose_started(self, why: str, now: float) -> None:
@@ -300,11 +303,10 @@ class Lifecycle:
         # One that asks Start is judged when the answer comes.
 
     def complete(self, execution: Execution, exit_code: int | None = None, number: int | None = None) -> None:
-        """Its processes are gone and its log is drained: report it."""
-        if execution.unwanted:
-            self._close_log(execution, "")
-            self.forget(execution)
-            return
+        """Its processes are gone and its log is drained: report it.
+
+        Also when nobody wants to know how it ended: until it is known that it has, its instance's next try waits (I7).
+        """
         report = report_of_end(execution, exit_code, number)
         self._close_log(execution, "" if execution.report is not None else report.error)
         child = execution.child

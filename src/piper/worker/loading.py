@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from piper import compat
 from piper.model.errors import AuthorError
 from piper.model.run import Identity
 from piper.model.spec import TaskSpec
@@ -43,6 +44,7 @@ class Code:
         else:  # isolation="spawn": the file is loaded in the task's own process, for that task alone
             file = context.code.file
             root = Path(self._snapshots, context.code.snapshot)
+            compat.install()
             dags = loader.load_file(root, file, dag_id=workflow, task_id=task.task_id).dags
         dag = dags.get(workflow)
         if dag is None:
@@ -60,6 +62,8 @@ def load(snapshots: str, snapshot: str, file: str) -> Code:
     Raises:
         AuthorError: it does not load.
     """
+    if file:
+        compat.install()
     dags = loader.load_file(Path(snapshots, snapshot), file).dags if file else {}
     runner.preload(operator for dag in dags.values() for operator in dag.task_dict.values())
     return Code(snapshots, file, dags)

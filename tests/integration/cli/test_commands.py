@@ -313,8 +313,10 @@ def test_the_audit_is_searched_and_verified(piper: Piper, database: Database) ->
 
 
 def test_the_cluster_and_the_catalogue_are_shown(piper: Piper, rows: Rows) -> None:
-    rows.add(schema.operator, path="x.Y", schema={"properties": {"a": {"type": "string"}}, "required": ["a"]})
-    assert piper("operators", "list").out.splitlines()[1].split() == ["x.Y"]
+    rows.add(
+        schema.operator, path="x.Y", bundle="dags", schema={"properties": {"a": {"type": "string"}}, "required": ["a"]}
+    )
+    assert piper("operators", "list").out.splitlines()[1].split() == ["x.Y", "dags"]
     assert piper("operators", "show", "x.Y").out.splitlines()[-1].split() == ["a", "yes", "string"]
     assert "256 shards have no owner" in piper("cluster", "show").err
     assert piper("cluster", "show", "-o", "json").json["members"] == []

@@ -167,11 +167,12 @@ def test_validation_tells_file_and_line_and_is_exit_code_1_if_something_is_broke
 def test_standalone_hands_its_options_over_as_settings(
     piper: Piper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Settings] = []
-    monkeypatch.setattr(wiring, "run_standalone", seen.append)
-    assert piper("standalone", "--port", "9001", "--dags", str(tmp_path), "--executor", "local").code == 0
-    [settings] = seen
-    assert (settings.web.port, settings.dags) == (9001, tmp_path)
+    seen: list[tuple[Settings, bool]] = []
+    monkeypatch.setattr(wiring, "run_standalone", lambda settings, take_over: seen.append((settings, take_over)))
+    words = ("--port", "9001", "--dags", str(tmp_path), "--executor", "local", "--take-over")
+    assert piper("standalone", *words).code == 0
+    [(settings, take_over)] = seen
+    assert (settings.web.port, settings.dags, take_over) == (9001, tmp_path, True)
     assert piper("standalone", "--executor", "celary").code == 2
 
 

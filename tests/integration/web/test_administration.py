@@ -155,7 +155,8 @@ def test_bundles_tell_how_many_of_their_files_are_broken(root: httpx.Client, row
 def test_the_catalogue_of_operators_is_there_for_all_and_each_teams_own_for_itself(
     root: httpx.Client, blue: httpx.Client, rows: Rows
 ) -> None:
-    rows.add(schema.operator, path="piper.operators.bash.BashOperator", schema={"properties": {"bash_command": {}}})
+    own = {"properties": {"bash_command": {}}}
+    rows.add(schema.operator, path="piper.operators.bash.BashOperator", bundle="", schema=own)
     rows.add(schema.operator, path="red.Own", bundle="dags", team="red", schema={})
     assert [row["path"] for row in root.get("/api/v1/operators").json()["items"]] == [
         "piper.operators.bash.BashOperator",
@@ -167,3 +168,6 @@ def test_the_catalogue_of_operators_is_there_for_all_and_each_teams_own_for_itse
     shown = blue.get("/api/v1/operators/piper.operators.bash.BashOperator").json()
     assert shown["schema"] == {"properties": {"bash_command": {}}}
     assert blue.get("/api/v1/operators/red.Own").status_code == 404
+    rows.add(schema.operator, path="red.Own", bundle="other", team="blue", schema={})
+    assert blue.get("/api/v1/operators/red.Own").json()["bundle"] == "other"
+    assert root.get("/api/v1/operators/red.Own").json()["bundle"] == "dags"

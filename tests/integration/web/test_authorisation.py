@@ -91,7 +91,7 @@ def objects(rows: Rows, parts: WebParts, server: WebServer) -> dict[str, Any]:
     rows.add(
         schema.source_file, bundle=CANARY, path=CANARY, team="red", hash="h", imports=[], error=CANARY, failed_at=THEN
     )
-    rows.add(schema.operator, path=CANARY, team="red", schema={})
+    rows.add(schema.operator, path=CANARY, bundle="dags", team="red", schema={})
     rows.add(schema.pool, name=CANARY, team="red", slots=1, include_deferred=False)
     rows.add(schema.variable, team="red", key=CANARY, value=b"", updated_at=THEN)
     rows.add(schema.connection, team="red", conn_id=CANARY, conn_type=CANARY, updated_at=THEN)

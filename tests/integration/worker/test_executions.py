@@ -14,7 +14,7 @@ import pytest
 from piper.model.events import Failed, Lost, Skipped, Succeeded
 from piper.model.run import Identity
 from piper.model.spec import Isolation
-from piper.model.wire import GetVariable, Problem, Start
+from piper.model.wire import GetVariable, Problem, Report, Start
 from tests.integration.worker.harness import Worker, kill, lives, pid_in, wait_until, worker
 
 HEAD = """
@@ -262,14 +262,24 @@ def started(one: Worker, tmp_path: Path, task: str) -> tuple[Identity, int]:
     return identity, pid_in(tmp_path / "pid")
 
 
-def test_a_cancelled_task_may_clean_up_and_is_not_reported(tmp_path: Path) -> None:
+def test_a_cancelled_task_may_clean_up_and_is_reported_when_it_is_gone(tmp_path: Path) -> None:
+    """The instance's next try waits for that."""
     with worker(tmp_path, source(tmp_path, STUBBORN), grace=10) as one:
         identity, pid = started(one, tmp_path, "obeys")
+        reports: list[Report] = []
+
+        def refuse(report: Report) -> Problem:
+            reports.append(report)
+            return Problem("stale", "it was cancelled")
+
+        one.acknowledge = refuse
         one.cancel(identity)
-        one.until(lambda: not lives(pid), 5)
-        one.serve_for(0.2)
+        one.until(lambda: reports)
+        assert isinstance(reports[0].event, Failed)
         assert (tmp_path / "cleaned").exists()
-        assert identity not in one.reports
+        assert not lives(pid)
+        one.serve_for(0.2)
+        assert len(reports) == 1, "that it is stale is an answer"
 
 
 @pytest.mark.parametrize("task", ["ignores", "blocks_in_c"])
@@ -280,6 +290,21 @@ def test_a_task_that_ignores_its_cancellation_is_killed_after_the_grace(tmp_path
         begin = time.monotonic()
         one.until(lambda: not lives(pid), 2)
         assert time.monotonic() - begin > 0.25
+        report = one.report_of(identity)
+        assert (report.event, report.signal) == (Failed(identity, "ended: no longer wanted"), signal.SIGKILL)
+
+
+def test_a_task_that_is_cancelled_while_its_start_is_asked_does_not_begin_and_is_reported(tmp_path: Path) -> None:
+    with worker(tmp_path, source(tmp_path, ENDS)) as one:
+        identity = Identity(1, 1, 0)
+
+        def cancel_and_grant(asked: Identity) -> None:
+            one.cancel(asked)
+
+        one.grant = cancel_and_grant
+        one.dispatch("waits", identity=identity)
+        assert one.report_of(identity).event == Failed(identity, "ended: no longer wanted")
+        assert not (tmp_path / "pid").exists()
 
 
 def test_a_task_of_which_the_server_says_that_it_is_stale_is_killed_at_once(tmp_path: Path) -> None:
@@ -289,8 +314,7 @@ def test_a_task_of_which_the_server_says_that_it_is_stale_is_killed_at_once(tmp_
         one.until(lambda: one.asked)
         one.answer = lambda request: Problem("stale", "it is over")
         one.until(lambda: not lives(pid), 1)
-        one.serve_for(0.2)
-        assert identity not in one.reports
+        assert one.report_of(identity).event == Failed(identity, "ended: no longer wanted")
         assert isinstance(one.asked[0], GetVariable)
 
 
@@ -300,7 +324,7 @@ def test_what_a_heartbeat_is_answered_with_is_killed_at_once(tmp_path: Path) -> 
         one.until(lambda: identity in one.beats[-1].held)
         one.unwanted = (identity,)
         one.until(lambda: not lives(pid), 2)
-        assert identity not in one.reports
+        assert one.report_of(identity).event == Failed(identity, "ended: no longer wanted")
 
 
 @pytest.mark.parametrize("task", ["ignores", "blocks_in_c"])

@@ -252,10 +252,32 @@ def test_a_short_circuit_skips_everything_below_but_teardowns():
 # --- mapping ------------------------------------------------------------------------------------
 
 
-def test_a_task_mapped_over_a_literal_has_its_instances_when_its_rule_holds():
+def test_a_task_mapped_over_a_literal_has_its_instances_from_the_start():
     play = Play(workflow(task("x", mapped=LiteralLength(3))))
     assert play.states == {"x[0]": "scheduled", "x[1]": "scheduled", "x[2]": "scheduled"}
     assert len({ti.id for ti in play.memory.instances.values()}) == 3
+    play = Play(
+        workflow(task("a"), task("x", "a", mapped=LiteralLength(2)), task("join", "x", mapped=LiteralLength(1)))
+    )
+    assert play.states == {"a": "scheduled", "x[0]": "none", "x[1]": "none", "join[0]": "none"}
+    play.skip("a")
+    assert play.states == {"a": "skipped", "x[0]": "skipped", "x[1]": "skipped", "join[0]": "skipped"}
+
+
+def test_a_group_mapped_over_a_literal_has_its_instances_from_the_start():
+    group = GroupSpec("g", mapped=ProductLength((LiteralLength(2), LiteralLength(1))))
+    play = Play(workflow(task("a"), task("x", "a", group="g"), task("y", "x", group="g"), groups=[group]))
+    assert play.states == {"a": "scheduled", "x[0]": "none", "x[1]": "none", "y[0]": "none", "y[1]": "none"}
+    play.fail("a")
+    assert set(play.states.values()) == {"failed", "upstream_failed"}
+    assert play.run.state is RunState.FAILED
+
+
+def test_a_task_mapped_over_an_empty_literal_is_skipped_when_its_turn_comes():
+    play = Play(workflow(task("a"), task("x", "a", mapped=LiteralLength(0))))
+    assert play.states == {"a": "scheduled", "x": "none"}
+    play.succeed("a")
+    assert play.states == {"a": "success", "x": "skipped"}
 
 
 def test_a_task_mapped_over_a_result_waits_for_its_length():

@@ -232,6 +232,15 @@ def test_without_its_file_the_schedule_is_not_known() -> None:
     assert "LatestOnlyOperator needs the schedule of its DAG" in error
 
 
+def test_a_run_by_hand_goes_on_even_where_the_task_was_made_from_its_spec_alone() -> None:
+    from piper.model.spec import TaskSpec
+    from piper.sdk.hydrate import hydrate
+
+    spec = TaskSpec("latest", "piper.operators.latest_only.LatestOnlyOperator", code=False)
+    report = perform(hydrate(spec), facts("latest", spec=spec, run=a_run(run_type=RunType.MANUAL)))
+    assert report.event == Succeeded(report.event.identity)
+
+
 # --- waiting for moments ------------------------------------------------------------------------
 
 

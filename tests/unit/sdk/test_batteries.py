@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 
 from piper.sdk import batteries
-from piper.sdk.batteries import ASSET_OPERATOR, DECORATORS, HOOKS, INSTALLED, RUN_DAG
+from piper.sdk.batteries import ASSET_OPERATOR, DECORATORS, HOOKS, INSTALLED, PLAY_DAG
 from piper.sdk.connection import Connection
 from piper.sdk.dags import DAG
 from piper.sdk.decorators import task
@@ -44,9 +42,8 @@ def test_the_operator_of_assets_is_one() -> None:
     assert issubclass(import_path(ASSET_OPERATOR), BaseOperator)
 
 
-@pytest.mark.skipif(find_spec("piper.testing") is None, reason="this tree has no piper.testing")
 def test_a_dag_can_be_run_in_a_test() -> None:
-    assert callable(import_path(RUN_DAG))
+    assert callable(import_path(PLAY_DAG))
 
 
 def test_the_table_cannot_be_changed_from_elsewhere() -> None:

@@ -23,6 +23,7 @@ from piper.model.spec import (
 )
 from piper.operators.bash import BashOperator
 from piper.operators.empty import EmptyOperator
+from piper.operators.latest_only import LatestOnlyOperator
 from piper.operators.python import BranchPythonOperator, PythonOperator
 from piper.sdk.assets import Asset
 from piper.sdk.dags import DAG
@@ -223,6 +224,9 @@ def bash(dag: DAG | None = None, **arguments: Any) -> Any:
 
 def test_a_task_of_data_and_an_installed_operator_needs_no_file() -> None:
     assert not bash().code
+    with DAG("d", schedule="@daily") as dag:
+        latest = LatestOnlyOperator(task_id="latest")  # asks its DAG what is below it, and when it runs
+    assert task_of(dag, latest.task_id).code
     assert not bash(retries=3, env={"x": "y"}, pool="db", outlets=[Asset("x")]).code
 
 

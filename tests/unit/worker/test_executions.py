@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from piper.logs import Masker
 from piper.model.events import Failed, Lost, Skipped, Succeeded
 from piper.model.run import Identity
 from piper.model.spec import Isolation
 from piper.model.wire import CodeRef, Dispatch, Report, XComPush
-from piper.worker.executions import Execution, completed, masked, report_of_end, secrets_of, why_it_ended
+from piper.worker.executions import ENVIRONMENT, Execution, completed, masked, report_of_end, secrets_of, why_it_ended
 
 ME = Identity(7, 2, 0)
 
@@ -65,7 +65,7 @@ def test_the_error_names_exit_code_or_signal(code: int | None, number: int | Non
 def test_the_worker_adds_only_what_the_child_did_not_say() -> None:
     begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     said = Report(Succeeded(ME), pid=5, started_at=begin, ended_at=end)
-    assert completed(said, datetime.now(UTC), 6) == said
+    assert completed(said, datetime.now(UTC), 6) == structs.replace(said, environment=ENVIRONMENT)
     added = completed(Report(Failed(ME)), begin, 6)
     assert (added.pid, added.started_at) == (6, begin)
     assert added.ended_at is not None

@@ -24,6 +24,7 @@ class TimeSensor(BaseSensorOperator):
         trigger_kwargs: the trigger's arguments when the task is mapped and starts from its trigger.
     """
 
+    needs_dag = True
     start_trigger_args = StartTriggerArgs(
         trigger_cls="piper.operators.triggers.temporal.DateTimeTrigger", next_method="execute_complete"
     )

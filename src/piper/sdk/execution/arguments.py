@@ -27,17 +27,26 @@ def keyword_arguments(
     if type(function) is FunctionType and not positional and not hasattr(function, "__wrapped__"):
         return _named_in_code(function.__code__, available)
     parameters = _signature(function).parameters
+    taken: Collection[str] = ()
     if positional:
         _refuse_reserved(parameters, len(positional), available)
+        taken = set(islice(parameters, len(positional)))
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return dict(available)
-    return {name: available[name] for name in parameters if name in available}
+        return _former(available, taken) | dict(available)
+    return {name: available[name] for name in parameters if name in available and name not in taken}
+
+
+def _former(available: Mapping[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """Keys of former Airflow versions, for a function that takes all there are."""
+    if not isinstance(available, Context):
+        return {}
+    return {name: value for name, value in available.former().items() if name not in taken}
 
 
 def _named_in_code(code: CodeType, available: Mapping[str, Any]) -> dict[str, Any]:
     """As above, of a plain function called with keywords alone: its code says all, and needs no signature."""
     if code.co_flags & inspect.CO_VARKEYWORDS:
-        return dict(available)
+        return _former(available, ()) | dict(available)
     first = code.co_posonlyargcount
     names = code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount]
     return {name: available[name] for name in names if name in available}

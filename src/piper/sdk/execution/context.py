@@ -96,6 +96,14 @@ class Context(dict[str, Any]):
 
     __copy__ = copy
 
+    def former(self) -> dict[str, Any]:
+        """The keys that can be asked for and are not listed, with stand-ins: for functions that take them all."""
+
+        def stand_in(maker: Maker) -> Lazy:
+            return Lazy(lambda: maker(self._execution))
+
+        return {key: stand_in(maker) for key, maker in _FORMER.items() if key not in self._makers}
+
     def renew(self) -> None:
         """Forget what was said about the task: it is another operator from now on (unmapped)."""
         for key in _OF_THE_TASK:

@@ -19,7 +19,7 @@ from piper.model.events import AssetEventOut, Deferred, Failed, Skipped, Succeed
 from piper.model.ids import UNMAPPED
 from piper.model.run import Identity
 from piper.model.spec import Json, TaskSpec
-from piper.model.states import RunType
+from piper.model.states import RunType, TaskState
 from piper.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowSkipException,
@@ -29,7 +29,7 @@ from piper.sdk.exceptions import (
     TaskAwaitingInput,
     TaskDeferred,
 )
-from piper.sdk.execution import outcome, serde, xcoms
+from piper.sdk.execution import listening, outcome, serde, xcoms
 from piper.sdk.execution.calling import call, notify_by_email, run_callbacks, settle
 from piper.sdk.execution.channel import Channel
 from piper.sdk.execution.context import Context, as_datetime
@@ -189,6 +189,8 @@ def _enter(execution: Execution) -> Any:
     _prepare(execution)
     _try_to_name_instance(execution)
     task, context = execution.task, execution.context
+    if listening.listeners:
+        listening.tell("on_task_instance_running", previous_state=TaskState.QUEUED, task_instance=execution.ti)
     if task._pre_execute_hook is not None:
         call(task._pre_execute_hook, execution, context)
     if _overrides(task, "pre_execute"):
@@ -315,10 +317,17 @@ def _push_links(execution: Execution) -> None:
 
 
 def _call_back(execution: Execution, event: TaskEvent, error: BaseException | None) -> None:
-    """Call what the task wants called for this outcome."""
+    """Call what the task, and what plugins, want called for this outcome."""
     task, context = execution.task, execution.context
     if error is not None:
         context["exception"] = error
+    if listening.listeners:
+        listening.tell(
+            f"on_task_instance_{_ENDS[type(event)]}",
+            previous_state=TaskState.RUNNING,
+            task_instance=execution.ti,
+            error=error,
+        )
     match event:
         case Succeeded() if task.on_success_callback:
             run_callbacks(execution, task.on_success_callback, "on_success_callback")
@@ -330,6 +339,9 @@ def _call_back(execution: Execution, event: TaskEvent, error: BaseException | No
             run_callbacks(execution, getattr(task, kind), kind)
             if error is not None and task.email and (task.email_on_retry if retried else task.email_on_failure):
                 notify_by_email(execution, error)
+
+
+_ENDS: dict[type, str] = {Succeeded: "success", Skipped: "skipped", Failed: "failed"}
 
 
 def _report(execution: Execution, event: TaskEvent, started: datetime) -> wire.Report:

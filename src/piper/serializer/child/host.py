@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import Never
 
 import piper.sdk
+from piper import compat
 from piper.model.spec import encode_spec
 from piper.sdk import DAG, BaseOperator, task
 from piper.sdk.specs import operator_schemas, spec_of
@@ -263,6 +264,7 @@ def _rehearse() -> None:
             getattr(piper.sdk, name)
     for module in FREQUENT:
         import_module(module)
+    compat.install()
     with DAG("rehearsal", schedule="0 0 * * *", start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
         BaseOperator(task_id="first") >> task(_rehearse)()
     operator_schemas([dag])

@@ -18,7 +18,7 @@ from typing import Never
 
 import msgspec
 
-from piper import landlock
+from piper import compat, landlock
 from piper.model.errors import InvalidSpec
 from piper.model.spec import TaskSpec, WorkflowSpec, encode_spec
 from piper.sdk.loader import load_file
@@ -153,6 +153,7 @@ def _frames(load: Load, watch: Watch, home: str) -> Iterator[bytes]:
     """Execute the file; a frame for each workflow, then the report."""
     report: Report
     try:
+        compat.install()  # once more, where this load's environment asks for another mode
         file = load_file(Path(load.root), load.file)
         for dag in file.dags.values():
             yield _spec_frame(load, _portable(spec_of(dag, file=load.file), load.root, home))

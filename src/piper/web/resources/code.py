@@ -124,7 +124,7 @@ def list_operators(
 def show_operator(call: CurrentCall, path: str) -> OperatorDetails:
     """Show an operator, with the JSON Schema of its arguments."""
     with call.parts.database.read() as connection:
-        row = inventory.find_operator(connection, path)
+        row = inventory.find_operator(connection, path, call.teams())
     call.authorise(Kind.OPERATOR, path, row.team if row else None)
     assert row is not None
     return OperatorDetails(path=row.path, bundle=row.bundle, team=row.team, schema_=row.schema)

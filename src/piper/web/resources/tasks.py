@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -28,6 +29,8 @@ from piper.web.routing import CurrentCall, Resource
 
 READ = Permission(Action.READ, Kind.TASK)
 READ_EXECUTION = Permission(Action.READ, Kind.EXECUTION)
+
+_EXECUTION = re.compile(r"[0-9]{1,12}-[0-9]{1,8}-[0-9]{1,9}")
 
 resource = Resource("tasks")
 
@@ -186,11 +189,13 @@ def list_executions(
 @resource.get("/executions/{execution}", READ_EXECUTION)
 def show_execution(
     call: CurrentCall,
-    execution: Annotated[str, Path(pattern=r"^[0-9]{1,12}-[0-9]{1,8}-[0-9]{1,9}$", description="run-task-try.")],
+    execution: Annotated[str, Path(description="Three numbers: run-task-try, as a list of executions gives them.")],
 ) -> ExecutionDetails:
     """Show an execution: its data, code, environment, parameters and metrics."""
+    missing = NotFound(f"there is no execution {execution!r}: its name is RUN-TASK-TRY, three numbers")
+    if _EXECUTION.fullmatch(execution) is None:
+        raise missing
     run, ordinal, try_number = (int(part) for part in execution.split("-"))
-    missing = NotFound(f"there is no execution {execution!r}")
     if ordinal > MAX_ORDINAL or run >= 1 << 39:
         raise missing
     with call.parts.database.read() as connection:

@@ -1,0 +1,151 @@
+"""`airflow.*` names, where Apache Airflow is absent: the same objects under the names that DAG files import.
+
+`install()` puts a finder on `sys.meta_path`. From then on `airflow` and everything below it are modules made of
+tables (`tables`): a name in them is looked up when it is first asked for, so that importing one operator costs one
+operator. Only processes that meet user code install it: the serializer's and the worker's children, and whoever
+imports `piper.testing`.
+
+There are two modes (setting `core.airflow_mode`, environment `PIPER_CORE__AIRFLOW_MODE`):
+
+    lenient   the default. Spellings of Airflow 1 and 2 are understood: modules (`tables.former`), arguments
+              (`spellings`), context keys (`contexts`). Each is followed by one warning that says the new spelling.
+    strict    as Airflow 3.3.2: what it no longer has, raises what it raises there.
+
+How it fails. A name that Piper lacks raises an ImportError of one line, which says so and names the nearest that
+there is. Names that only make sense with Airflow's metadata database can be imported, since type annotations do,
+and say what is the matter when they are used (`database`).
+
+Invariants. Where Apache Airflow itself is installed, it wins: nothing is installed here, and a warning says so. A
+module that the tables have is Piper's, whatever lies on the path; any other is looked for in the folders `airflow/…`
+on the path, which is how other providers and unpacked example folders import. Importing this package imports
+nothing of the authoring language.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from enum import StrEnum
+from pathlib import Path
+
+from piper.compat.finder import AirflowFinder, installed_airflow, provider_of
+from piper.compat.tables import table_for
+
+VARIABLE = "PIPER_CORE__AIRFLOW_MODE"
+
+
+class Mode(StrEnum):
+    """How spellings of Airflow 1 and 2 are treated."""
+
+    LENIENT = "lenient"
+    STRICT = "strict"
+
+
+class AirflowIsInstalled(UserWarning):
+    """`airflow` is Apache Airflow in this environment, so that DAGs made with it are none of Piper's."""
+
+
+class Layer:
+    """The import layer of this process.
+
+    Arguments:
+        mode: how former spellings are treated.
+    """
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self._airflow = installed_airflow()
+        self._finder = AirflowFinder(table_for(former=mode is Mode.LENIENT))
+
+    def enter(self) -> None:
+        """Let `airflow.*` names resolve."""
+        # Lazy: these reach into the authoring language, which this package does not import by itself.
+        from piper.compat import contexts, spellings
+        from piper.sdk.loader import use_import_layer
+
+        if self._airflow is None:
+            sys.meta_path.insert(0, self._finder)
+        spellings.accept(self.mode is Mode.LENIENT)
+        contexts.accept(self.mode is Mode.LENIENT)
+        use_import_layer(self)
+        self._say_if_airflow_is_installed()
+
+    def leave(self) -> None:
+        """Take the finder away, and every module that it made."""
+        from piper.compat import contexts, spellings
+        from piper.sdk.loader import use_import_layer
+
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+            for name in [name for name in sys.modules if name == "airflow" or name.startswith("airflow.")]:
+                del sys.modules[name]
+        spellings.accept(False)
+        contexts.accept(False)
+        use_import_layer(None)
+
+    def prepare(self, root: Path) -> None:
+        """Before a file is loaded: its bundle's plugins."""
+        from piper.compat.plugins import load_plugins  # few bundles have any
+
+        self._say_if_airflow_is_installed()
+        load_plugins(root)
+
+    def hint(self, module: str) -> str:
+        """What to say about a module of `airflow` that cannot be found: what to install, or the nearest there is."""
+        if not module.startswith("airflow."):
+            return ""
+        from piper.sdk.spelling import nearest  # only when something is wrong
+
+        if module.startswith("airflow.providers.") and not module.startswith("airflow.providers.standard."):
+            package = "-".join(["apache-airflow-providers", *provider_of(module)])
+            return f" (if it is installed nowhere: pip install --no-deps {package})"
+        other = nearest(module, self._finder.modules)
+        return f" (did you mean {other!r}?)" if other else ""
+
+    def _say_if_airflow_is_installed(self) -> None:
+        if self._airflow is not None:
+            warnings.warn(
+                f"Apache Airflow is installed ({self._airflow}), so that `airflow` is not Piper and its DAGs are not "
+                "seen: uninstall apache-airflow-core and apache-airflow-task-sdk in Piper's environment",
+                AirflowIsInstalled,
+                stacklevel=2,
+            )
+
+
+_layer: Layer | None = None
+
+
+def mode_of_environment() -> Mode:
+    """The mode that the environment asks for.
+
+    Raises:
+        ValueError: there is no such mode.
+    """
+    given = os.environ.get(VARIABLE) or Mode.LENIENT
+    try:
+        return Mode(given)
+    except ValueError:
+        raise ValueError(f"{VARIABLE} must be one of {', '.join(Mode)}, not {given!r}") from None
+
+
+def install(mode: Mode | None = None) -> None:
+    """Let `airflow.*` names resolve in this process. Does nothing if they do already, in this mode.
+
+    Arguments:
+        mode: by default what the environment asks for.
+    """
+    global _layer
+    mode = mode or mode_of_environment()
+    if _layer is None or _layer.mode is not mode:
+        uninstall()
+        _layer = Layer(mode)
+        _layer.enter()
+
+
+def uninstall() -> None:
+    """As if it had never been installed."""
+    global _layer
+    if _layer is not None:
+        _layer.leave()
+        _layer = None

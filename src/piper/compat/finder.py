@@ -1,0 +1,200 @@
+"""Modules made of tables.
+
+Each is empty at first: a name is looked up when it is first asked for, and then kept. Every package among them
+reaches into the folders of its name on `sys.path`, as a namespace package does, so that what the tables do not have
+may still be there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any, overload
+
+from piper.compat.tables import LACKING, Row, Source, Table
+
+ROOT = "airflow"
+_FORMER = "piper.compat.former"
+_MARK = "models"
+"""A folder that every version of Airflow has, and no provider."""
+
+
+class DeprecatedImportWarning(FutureWarning):
+    """A name was imported under a former spelling; the message has the present one."""
+
+
+def installed_airflow() -> str | None:
+    """Where Apache Airflow itself is installed, or None."""
+    found = PathFinder.find_spec(ROOT)
+    if found is None or found.origin is None or not os.path.isdir(os.path.join(os.path.dirname(found.origin), _MARK)):
+        return None
+    return found.origin
+
+
+class AirflowFinder(MetaPathFinder, Loader):
+    """Finds the modules of the tables, and makes them.
+
+    It stands first on `sys.meta_path`: what the tables have is Piper's.
+
+    Arguments:
+        table: what there is.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._specs: dict[str, ModuleSpec | None] = {}
+        """Of modules of Piper that are one of Airflow's, too: what they were before Python touched them."""
+
+    @property
+    def modules(self) -> list[str]:
+        """The names of all modules there are."""
+        return sorted(self._table.rows.keys() | self._table.packages)
+
+    # --- as Python's import system asks -------------------------------------------------------------
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The specification of a module of the tables; None for any other."""
+        if name not in self._table:
+            return None
+        spec = ModuleSpec(name, self, origin="piper.compat", is_package=name in self._table.packages)
+        if spec.submodule_search_locations is not None:
+            spec.submodule_search_locations = Folders(name)  # type: ignore[assignment] # a list in name only
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """A module of Piper, where one is to be the other; otherwise None: Python makes an empty one."""
+        row = self._table.rows.get(spec.name)
+        if row is None or not row.same_as:
+            return None
+        module = import_module(row.same_as)
+        self._specs[spec.name] = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give a module the means to look its names up."""
+        spec = module.__spec__
+        assert spec is not None
+        if spec.name in self._specs:
+            module.__spec__ = self._specs.pop(spec.name)  # it remains what it is
+            return
+        row = self._table.rows.get(spec.name) or Row("")
+        names = _Names(spec.name, row)
+        module.__dict__.update(__getattr__=names.look_up, __dir__=names.listed)
+
+
+class _Names:
+    """The names of one module of the tables."""
+
+    def __init__(self, module: str, row: Row) -> None:
+        self._module = module
+        self._row = row
+
+    def look_up(self, name: str) -> Any:
+        """A name's object, when the module is asked for it for the first time.
+
+        Raises:
+            AttributeError: the module has no such name; an import says "cannot import name".
+            ImportError: Airflow has it, and Piper has not.
+        """
+        if name == "__all__":
+            return self.listed()
+        source = self._source_of(name)
+        if source is None:
+            raise AttributeError(f"module {self._module!r} has no attribute {name!r}")
+        found = self._resolve(name, source)
+        if source.module.startswith(f"{ROOT}."):
+            # Not kept: the next file in this process shall be told as well.
+            warnings.warn(
+                f"{self._module}.{name} is {source.module}.{source.name} now: import it from there",
+                DeprecatedImportWarning,
+                stacklevel=2,
+            )
+        elif source.module == _FORMER:
+            warnings.warn(
+                f"{self._module}.{name} is gone: use {import_module(_FORMER).INSTEAD[name]}",
+                DeprecatedImportWarning,
+                stacklevel=2,
+            )
+        else:
+            sys.modules[self._module].__dict__[name] = found
+        return found
+
+    def listed(self) -> list[str]:
+        """The names that there are, for `dir()` and `from … import *`."""
+        names = {name for name, source in self._row.names.items() if not source.lacking and name != "*"}
+        for module in self._row.whole:
+            names.update(name for name in dir(import_module(module)) if not name.startswith("_"))
+        return sorted(names)
+
+    def _source_of(self, name: str) -> Source | None:
+        source = self._row.names.get(name)
+        if source is not None or name.startswith("_"):
+            return source
+        for module in self._row.whole:
+            if hasattr(import_module(module), name):
+                return Source(module, name)
+        return None
+
+    def _resolve(self, name: str, source: Source) -> Any:
+        if source.lacking:
+            why, nearest = LACKING[source.lacking]
+            raise ImportError(f"Piper has no {self._module}.{name}: {why}; the nearest is {nearest}", name=self._module)
+        try:
+            return _attribute(source.module, source.name)
+        except ModuleNotFoundError as error:
+            if not source.module.startswith(f"{ROOT}.providers."):
+                raise
+            package = "-".join(["apache-airflow-providers", *provider_of(source.module)])
+            raise ModuleNotFoundError(
+                f"{self._module}.{name} is {source.module}.{source.name}, which is not installed: "
+                f"pip install --no-deps {package}",
+                name=error.name,
+            ) from None
+
+
+def _attribute(module: str, name: str) -> Any:
+    """What `from module import name` gives."""
+    home = import_module(module)
+    return getattr(home, name) if hasattr(home, name) else import_module(f"{module}.{name}")
+
+
+class Folders(Sequence[str]):
+    """The folders of a package's name on the path, as it is now: each file's bundle adds to the path."""
+
+    def __init__(self, package: str) -> None:
+        self._relative = package.replace(".", os.sep)
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._now()[index]
+
+    def __repr__(self) -> str:
+        return f"Folders({self._now()})"
+
+    def _now(self) -> list[str]:
+        folders = (os.path.join(entry or os.getcwd(), self._relative) for entry in sys.path)
+        return [folder for folder in folders if os.path.isdir(folder)]
+
+
+def provider_of(module: str) -> list[str]:
+    """The parts of a provider's name: those between `airflow.providers` and the kind of its contents."""
+    parts = module.split(".")[2:]
+    kinds = ("hooks", "notifications", "operators", "sensors", "transfers", "triggers", "utils")
+    end = next((i for i, part in enumerate(parts) if part in kinds), len(parts))
+    return [part for part in parts[:end] if part != "aws"]
