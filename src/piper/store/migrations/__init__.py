@@ -30,10 +30,10 @@ from piper.model.ids import SHARDS, SINGLETON_SHARDS
 from piper.store.database import Database
 from piper.store.schema import coordination, pool, shard
 
-HEAD = "0003"
+HEAD = "0001"
 """The newest revision in `versions`: written here so that a start need not look for it."""
 
-KNOWN = ("0001", "0003")
+KNOWN = ("0001",)
 """Every revision, oldest first."""
 
 COORDINATORS = {"sqlite": "sqlite", "postgresql": "postgres"}
