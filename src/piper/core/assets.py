@@ -27,6 +27,7 @@ from piper.model.schedule import (
     Timetable,
 )
 from piper.model.spec import AssetRef, Json, TaskSpec, WorkflowSpec
+from piper.model.workflow import ScheduledWorkflow
 
 Aliases = Mapping[str, Collection[int]]
 """Alias → numbers of the assets that have been attached to it."""
@@ -47,10 +48,10 @@ class ChangedAsset(Struct, frozen=True):
 
 
 class AssetRunDue(NamedTuple):
-    """A run to be made: of which assets it takes the queued events, and its moment."""
+    """A run to be made, which takes all that waits."""
 
-    assets: frozenset[int]
     last_event: int
+    """The latest event among those that call for it: no two runs of a workflow share it."""
     run_after: datetime
 
 
@@ -59,13 +60,23 @@ def condition_of(timetable: Timetable) -> AssetCondition | None:
     return timetable.condition if isinstance(timetable, AssetTimetable | AssetOrTimeTimetable) else None
 
 
-def keys_of(condition: AssetCondition) -> Iterator[AssetKey | AssetAliasKey]:
+def condition_in_force(workflow: ScheduledWorkflow, timetable: Timetable) -> AssetCondition | None:
+    """The condition by which a workflow is scheduled now: none, once it is gone."""
+    return None if workflow.stale else condition_of(timetable)
+
+
+def keys_of(condition: AssetCondition | None) -> Iterator[AssetKey | AssetAliasKey]:
     """The assets and aliases that a condition is about."""
     if isinstance(condition, AssetAll | AssetAny):
         for part in condition.parts:
             yield from keys_of(part)
-    else:
+    elif condition is not None:
         yield condition
+
+
+def is_about(condition: AssetCondition | None, asset: int, name: str, uri: str, aliases: Aliases) -> bool:
+    """Whether changes of an asset concern a condition."""
+    return any(_is_meant_by(key, asset, name, uri, aliases) for key in keys_of(condition))
 
 
 def is_fulfilled(condition: AssetCondition, changed: Collection[ChangedAsset], aliases: Aliases) -> bool:
@@ -76,30 +87,22 @@ def is_fulfilled(condition: AssetCondition, changed: Collection[ChangedAsset], a
         case AssetAny(parts):
             return any(is_fulfilled(part, changed, aliases) for part in parts)
         case _:
-            return any(_is_about(condition, one, aliases) for one in changed)
+            return any(_is_meant_by(condition, one.asset, one.name, one.uri, aliases) for one in changed)
 
 
-def forgotten(condition: AssetCondition | None, changed: Collection[ChangedAsset], aliases: Aliases) -> frozenset[int]:
-    """The queued assets that the condition is not, or no longer, about."""
-    keys = () if condition is None else tuple(keys_of(condition))
-    return frozenset(one.asset for one in changed if not any(_is_about(key, one, aliases) for key in keys))
-
-
-def asset_run(condition: AssetCondition, changed: Collection[ChangedAsset], aliases: Aliases) -> AssetRunDue | None:
-    """The run that the queue calls for, or None while it does not fulfil the condition."""
-    if not changed or not is_fulfilled(condition, changed, aliases):
+def asset_run(
+    condition: AssetCondition | None, changed: Collection[ChangedAsset], aliases: Aliases
+) -> AssetRunDue | None:
+    """The run that a queue calls for, or None while it does not fulfil the condition."""
+    if condition is None or not changed or not is_fulfilled(condition, changed, aliases):
         return None
-    return AssetRunDue(
-        assets=frozenset(one.asset for one in changed),
-        last_event=max(one.event for one in changed),
-        run_after=max(one.at for one in changed),
-    )
+    return AssetRunDue(last_event=max(one.event for one in changed), run_after=max(one.at for one in changed))
 
 
-def _is_about(key: AssetKey | AssetAliasKey, asset: ChangedAsset, aliases: Aliases) -> bool:
+def _is_meant_by(key: AssetKey | AssetAliasKey, asset: int, name: str, uri: str, aliases: Aliases) -> bool:
     if isinstance(key, AssetAliasKey):
-        return asset.asset in aliases.get(key.name, ())
-    return is_meant(key.name, key.uri, asset.name, asset.uri)
+        return asset in aliases.get(key.name, ())
+    return is_meant(key.name, key.uri, name, uri)
 
 
 def is_meant(name: str, uri: str, asset_name: str, asset_uri: str) -> bool:
@@ -149,7 +152,7 @@ def emitted(changed: Sequence[AssetEventOut]) -> list[Emitted]:
 def uses_of(spec: WorkflowSpec) -> frozenset[AssetUse]:
     """Every asset and alias that a workflow names, in its schedule and among the inlets and outlets of its tasks."""
     condition = condition_of(spec.schedule.timetable)
-    uses = {_use(AssetRole.SCHEDULE, "", key) for key in (keys_of(condition) if condition is not None else ())}
+    uses = {_use(AssetRole.SCHEDULE, "", key) for key in keys_of(condition)}
     for task in spec.tasks:
         uses |= {_use(AssetRole.INLET, task.task_id, inlet) for inlet in task.inlets}
         uses |= {_use(AssetRole.OUTLET, task.task_id, outlet) for outlet in task.outlets}
@@ -161,7 +164,7 @@ def described_in(spec: WorkflowSpec) -> dict[tuple[str, str], AssetRef | None]:
     describes nothing; what the asset's producer says goes before what its readers say."""
     found: dict[tuple[str, str], AssetRef | None] = {}
     condition = condition_of(spec.schedule.timetable)
-    for key in keys_of(condition) if condition is not None else ():
+    for key in keys_of(condition):
         if isinstance(key, AssetKey) and key.name and key.uri:
             found[key.name, key.uri] = None
     refs = [*(one for task in spec.tasks for one in task.inlets), *(one for task in spec.tasks for one in task.outlets)]

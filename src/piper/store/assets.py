@@ -1,9 +1,9 @@
 """Assets, and who names them: kept as the serializer publishes workflows, and as tasks attach assets to aliases.
 
 An asset has a name and a URI; at most one *active* asset of a team has a given name, and at most one a given URI (two
-partial unique indexes see to that, whoever writes). An asset is active while a published workflow names it in full or an
-alias leads to it, unless another active one has its name or URI: then it stays inactive until that one goes. The first
-wins.
+partial unique indexes see to that, whoever writes). An asset is active while a published workflow names it in full, or
+an alias leads to it, unless another active one has its name or URI: then it stays inactive until that one goes. The
+first wins.
 
 Teams do not share assets: the same name in two teams is two assets.
 """
@@ -55,9 +55,7 @@ def assets_like(connection: Connection, team: str, refs: Iterable[AssetRef]) -> 
     return list(_with_names(connection, team, names, uris))
 
 
-def _with_names(
-    connection: Connection, team: str, names: Sequence[str], uris: Sequence[str]
-) -> Iterator[KnownAsset]:
+def _with_names(connection: Connection, team: str, names: Sequence[str], uris: Sequence[str]) -> Iterator[KnownAsset]:
     found: dict[int, KnownAsset] = {}
     for column, values in ((asset.c.name, names), (asset.c.uri, uris)):
         for start in range(0, len(values), MOST):
@@ -115,22 +113,22 @@ def save_namings(connection: Connection, namings: Mapping[str, Naming], now: dat
         stored[row.workflow_id][row.team, use] = row.id
     gone: list[int] = []
     new: list[dict[str, Any]] = []
-    touched: defaultdict[str, set[AssetRef]] = defaultdict(set)
+    touched: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for workflow_id, naming in namings.items():
         wanted = {(naming.team, use) for use in naming.uses}
         for team, use in stored[workflow_id].keys() - wanted:
             gone.append(stored[workflow_id][team, use])
-            touched[team].add(AssetRef(use.name, use.uri))
+            touched[team].add((use.name, use.uri))
         for team, use in sorted(wanted - stored[workflow_id].keys(), key=lambda each: msgspec.json.encode(each[1])):
             new.append({"workflow_id": workflow_id, "team": team} | msgspec.structs.asdict(use))
-            touched[team].add(AssetRef(use.name, use.uri))
+            touched[team].add((use.name, use.uri))
     for start in range(0, len(gone), MOST):
         connection.execute(delete(asset_reference).where(asset_reference.c.id.in_(gone[start : start + MOST])))
     if new:
         connection.execute(insert(asset_reference), new)
     _describe(connection, namings.values(), now)
-    for team, refs in touched.items():
-        _settle(connection, team, refs, now)
+    for team, keys in touched.items():
+        _settle(connection, team, _refs(keys), now)
     return _clashes(connection, namings, touched)
 
 
@@ -246,11 +244,11 @@ def _settle(connection: Connection, team: str, touched: Iterable[AssetRef], now:
 
 
 def _clashes(
-    connection: Connection, namings: Mapping[str, Naming], touched: Mapping[str, Collection[AssetRef]]
+    connection: Connection, namings: Mapping[str, Naming], touched: Mapping[str, Collection[tuple[str, str]]]
 ) -> list[Clash]:
     found = []
-    for team, refs in touched.items():
-        known = assets_like(connection, team, refs)
+    for team, keys in touched.items():
+        known = assets_like(connection, team, _refs(keys))
         inactive = {(one.name, one.uri): one for one in known if not one.active}
         for workflow_id, naming in namings.items():
             for key in naming.described if naming.team == team else ():
@@ -280,9 +278,7 @@ _CONSUMERS = select(*(asset_reference.c[name] for name in Consumer._fields)).whe
 def consumers_of(connection: Connection, team: str, names: Iterable[str], uris: Iterable[str]) -> list[Consumer]:
     """The workflows of a team that are scheduled by assets or aliases of these names, or by one of these URIs alone."""
     by_name = _CONSUMERS.where(asset_reference.c.name.in_(bindparam("ids", expanding=True)))
-    by_uri = _CONSUMERS.where(
-        asset_reference.c.uri.in_(bindparam("ids", expanding=True)), asset_reference.c.name == ""
-    )
+    by_uri = _CONSUMERS.where(asset_reference.c.uri.in_(bindparam("ids", expanding=True)), asset_reference.c.name == "")
     rows = [
         *_in_parts(connection, by_name, sorted(set(names)), of_team=team),
         *_in_parts(connection, by_uri, sorted(set(uris)), of_team=team),

@@ -166,8 +166,9 @@ def delete_workflow(call: CurrentCall, workflow_id: WorkflowId) -> Response:
         unfinished = commands.count_unfinished_runs(connection, workflow_id)
         if unfinished:
             raise Conflict(f"workflow {workflow_id!r} has {unfinished} unfinished runs: cancel them, or wait")
-        runs = commands.delete_workflow(connection, workflow_id)
-        commands.send(connection, workflow_id, None, SpecPublished(workflow_id, stale=True), call.parts.clock.now())
+        now = call.parts.clock.now()
+        runs = commands.delete_workflow(connection, workflow_id, now)
+        commands.send(connection, workflow_id, None, SpecPublished(workflow_id, stale=True), now)
         return Effect(
             status=204,
             reply=None,
