@@ -362,4 +362,3 @@ def test_ten_thousand_changes_are_one_run_when_they_are_heard_of_together(stage:
     stage.tick()
     (run,) = stage.runs("calm")
     assert [taken for _, taken in stage.taken("calm")] == [run.id] * 1000
-
