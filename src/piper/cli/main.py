@@ -28,6 +28,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "runs": "Runs: list, show, wait, cancel, clear, mark.",
         "tasks": "Tasks of a run: list, show, logs, clear, mark, render.",
         "executions": "Tries of tasks as records: list, show, compare.",
+        "assets": "Data that schedules workflows: list, show, events, emit, waiting, forget.",
     },
     "Administer": {
         "variables": "Variables that tasks read.",

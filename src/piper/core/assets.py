@@ -7,7 +7,7 @@ it. Once the changed assets fulfil the condition, one run takes all of the queue
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from piper.model.assets import AssetKind, AssetRole, AssetUse
-from piper.model.events import AssetEventOut, Succeeded
+from piper.model.events import AssetChanged, AssetEventOut, ForgetAssets, Succeeded
 from piper.model.schedule import (
     AssetAliasKey,
     AssetAll,
@@ -25,6 +25,7 @@ from piper.model.schedule import (
     AssetOrTimeTimetable,
     AssetTimetable,
     Timetable,
+    keys_of,
 )
 from piper.model.spec import AssetRef, Json, TaskSpec, WorkflowSpec
 from piper.model.workflow import ScheduledWorkflow
@@ -65,15 +66,6 @@ def condition_in_force(workflow: ScheduledWorkflow, timetable: Timetable) -> Ass
     return None if workflow.stale else condition_of(timetable)
 
 
-def keys_of(condition: AssetCondition | None) -> Iterator[AssetKey | AssetAliasKey]:
-    """The assets and aliases that a condition is about."""
-    if isinstance(condition, AssetAll | AssetAny):
-        for part in condition.parts:
-            yield from keys_of(part)
-    elif condition is not None:
-        yield condition
-
-
 def is_about(condition: AssetCondition | None, asset: int, name: str, uri: str, aliases: Aliases) -> bool:
     """Whether changes of an asset concern a condition."""
     return any(_is_meant_by(key, asset, name, uri, aliases) for key in keys_of(condition))
@@ -108,6 +100,17 @@ def _is_meant_by(key: AssetKey | AssetAliasKey, asset: int, name: str, uri: str,
 def is_meant(name: str, uri: str, asset_name: str, asset_uri: str) -> bool:
     """Whether a name and a URI, of which one may be empty, mean an asset."""
     return bool(name or uri) and name in ("", asset_name) and uri in ("", asset_uri)
+
+
+def changes_to_keep(news: Iterable[object]) -> list[AssetChanged]:
+    """What a workflow has heard of in order, less what it was then told to forget."""
+    kept: list[AssetChanged] = []
+    for one in news:
+        if isinstance(one, ForgetAssets):
+            kept = [change for change in kept if one.asset is not None and change.asset != one.asset]
+        elif isinstance(one, AssetChanged):
+            kept.append(one)
+    return kept
 
 
 # --- what a success emits -----------------------------------------------------------------------

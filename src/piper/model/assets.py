@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
+import msgspec
 from msgspec import Struct, field
 
 from piper.model.ids import UNMAPPED
@@ -58,3 +60,18 @@ class Emission(Struct, frozen=True, kw_only=True):
     task_id: str = ""
     map_index: int = UNMAPPED
     partition_key: str = ""
+
+
+def problem_of_name(name: str) -> str:
+    """Why a name, a URI or an alias cannot be kept, as the end of a sentence; empty if it can."""
+    if len(name.encode()) > NAME_BYTES:
+        return f"{name[:40]!r}… has {len(name.encode()):,} bytes: {NAME_BYTES:,} are the most"
+    return f"{name[:40]!r} has a NUL character" if "\0" in name else ""
+
+
+def problem_of_extra(extra: Mapping[str, Json]) -> str:
+    """Why the extra of an asset or event cannot be kept, as the end of a sentence; empty if it can."""
+    text = msgspec.json.encode(extra)
+    if len(text) > MAX_EXTRA:
+        return f"has {len(text):,} bytes of JSON: {MAX_EXTRA:,} are the most; pass where the data lies instead"
+    return "has a NUL character, which no database keeps" if b"\\u0000" in text else ""

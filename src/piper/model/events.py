@@ -175,6 +175,14 @@ class AssetChanged(Struct, frozen=True, tag="asset_changed"):
     at: datetime
 
 
-WorkflowEvent = SpecPublished | PauseChanged | AssetChanged
+class ForgetAssets(Struct, frozen=True, tag="forget_assets", omit_defaults=True):
+    """A person wants no run to come of what a workflow has heard of assets until now."""
+
+    workflow_id: str
+    asset: int | None = None
+    """Number of the asset that this is about; None: every one."""
+
+
+WorkflowEvent = SpecPublished | PauseChanged | AssetChanged | ForgetAssets
 
 Event = TaskEvent | RunCommand | WorkflowEvent

@@ -21,17 +21,17 @@ from piper.core.assets import (
     Aliases,
     AssetRunDue,
     asset_run,
+    changes_to_keep,
     condition_in_force,
     emitted,
     is_about,
-    keys_of,
 )
 from piper.core.memory import AssetsChanged, Changes, RunMemory
 from piper.model.assets import Emission
-from piper.model.events import AssetChanged
+from piper.model.events import AssetChanged, ForgetAssets
 from piper.model.ids import run_id_for, shard_of
 from piper.model.run import Run
-from piper.model.schedule import AssetAliasKey, AssetCondition
+from piper.model.schedule import AssetAliasKey, AssetCondition, keys_of
 from piper.model.states import RunState, RunType
 from piper.model.workflow import ScheduledWorkflow
 from piper.scheduler.book import RunBook
@@ -51,6 +51,9 @@ from piper.store.database import Database, Fence
 from piper.store.events import StoredEvent, delete_events
 from piper.store.runs import create_runs, numbers_of_runs, row_from_run
 from piper.store.schedules import workflows_by_id
+
+AssetNews = AssetChanged | ForgetAssets
+"""What a workflow hears of assets."""
 
 WORKFLOWS_AT_ONCE = 500
 """In one transaction."""
@@ -131,7 +134,7 @@ class AssetQueues:
         """Apply these news of assets, and make the runs that are due. Returns the runs made."""
         heard: defaultdict[str, list[StoredEvent]] = defaultdict(list)
         for stored in events:
-            assert isinstance(stored.event, AssetChanged)
+            assert isinstance(stored.event, AssetNews)
             heard[stored.event.workflow_id].append(stored)
         ids = sorted(heard.keys() | {one for one in self._unsettled if shard_of(one) in fence.epochs})
         made: list[Run] = []
@@ -185,15 +188,16 @@ class AssetQueues:
         consumers: Mapping[str, _Consumer],
         heard: Mapping[str, Sequence[StoredEvent]],
     ) -> None:
-        changes = [stored.event for events in heard.values() for stored in events]
+        orders = [stored.event for news in heard.values() for stored in news if isinstance(stored.event, ForgetAssets)]
+        forget(connection, [(one.workflow_id, one.asset) for one in orders])
+        changes = [one for news in heard.values() for one in changes_to_keep([stored.event for stored in news])]
         if not changes:
             return
-        assets = assets_by_number(connection, {one.asset for one in changes if isinstance(one, AssetChanged)})
+        assets = assets_by_number(connection, {one.asset for one in changes})
         wanted = [
             Delivery(one.workflow_id, one.event, one.asset, one.at)
             for one in changes
-            if isinstance(one, AssetChanged)
-            and one.asset in assets
+            if one.asset in assets
             and one.workflow_id in consumers
             and consumers[one.workflow_id].wants(one.asset, *assets[one.asset])
         ]

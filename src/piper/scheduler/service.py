@@ -15,11 +15,11 @@ from piper.core.memory import AssetsChanged, Cancel, Changes, Facts, RunEnded, R
 from piper.core.outcomes import after_run
 from piper.core.run import Begin, Due, PastChanged, RunEvent, RunOverdue, step
 from piper.model.errors import FenceLost, GuardFailed
-from piper.model.events import AssetChanged, PauseChanged, RunQueued, SpecPublished
+from piper.model.events import PauseChanged, RunQueued, SpecPublished
 from piper.model.run import Identity, Run, TaskInstance
 from piper.model.states import RunState, RunType, TaskState
 from piper.model.workflow import ScheduledWorkflow
-from piper.scheduler.assets import AssetQueues
+from piper.scheduler.assets import AssetNews, AssetQueues
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
 from piper.scheduler.schedules import Schedules
@@ -184,8 +184,8 @@ class SchedulerService(Service):
         if for_workflows:
             self._hear_of_workflows(for_workflows, fence, now)
         if self._by_time:
-            self._follow_assets([s for s in stored if isinstance(s.event, AssetChanged)], fence, now)
-            stored = [s for s in stored if not isinstance(s.event, AssetChanged)]
+            self._follow_assets([s for s in stored if isinstance(s.event, AssetNews)], fence, now)
+            stored = [s for s in stored if not isinstance(s.event, AssetNews)]
         for_runs = [s for s in stored if not isinstance(s.event, SpecPublished | PauseChanged)]
         missing = {s.run for s in for_runs if s.run is not None} - self.book.runs.keys()
         if missing:

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
 
-from piper.model.assets import AssetKind, AssetRole
+from piper.model.assets import AssetKind
 from piper.model.spec import AssetRef, Json
 from piper.model.wire import AssetEventFound
 from piper.store.listings import AnyRow, Order, Page, Teams, Window, read_page, readable
@@ -176,6 +176,12 @@ def assets_named(connection: Connection, named: str, teams: Teams) -> Sequence[A
     ).all()
 
 
+def find_asset(connection: Connection, number: int) -> AnyRow | None:
+    """The asset of that number, or None."""
+    statement = select(asset, _last_event.label("last_event_at")).where(asset.c.id == number)
+    return connection.execute(statement).one_or_none()
+
+
 def uses_of_asset(connection: Connection, row: AnyRow) -> Sequence[AnyRow]:
     """Which workflows name an asset as what: directly, by its name or URI alone, or by an alias that it is attached
     to."""
@@ -221,8 +227,8 @@ def find_event(connection: Connection, number: int) -> AnyRow:
     return connection.execute(_events().where(asset_event.c.id == number)).one()
 
 
-def runs_by_events(connection: Connection, events: Collection[int]) -> dict[int, list[tuple[str, str]]]:
-    """(workflow id, run id) of the runs that have taken events, by the number of the event."""
+def runs_by_events(connection: Connection, events: Collection[int], teams: Teams) -> dict[int, list[tuple[str, str]]]:
+    """(workflow id, run id) of the runs of these teams that have taken events, by the number of the event."""
     found: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
     statement = (
         select(asset_delivery.c.event, run.c.workflow_id, run.c.run_id)
@@ -230,7 +236,7 @@ def runs_by_events(connection: Connection, events: Collection[int]) -> dict[int,
         .where(asset_delivery.c.event.in_(bindparam("ids", expanding=True)))
         .order_by(run.c.workflow_id)
     )
-    for row in connection.execute(statement, {"ids": sorted(events)}):
+    for row in connection.execute(readable(statement, run.c.team, teams), {"ids": sorted(events)}):
         found[row.event].append((row.workflow_id, row.run_id))
     return found
 
@@ -260,11 +266,3 @@ def list_waiting(connection: Connection, workflow_id: str, window: Window) -> Pa
         .where(asset_delivery.c.workflow_id == workflow_id, asset_delivery.c.run.is_(None))
     )
     return read_page(connection, statement, QUEUE_ORDER, window)
-
-
-def is_scheduled_by_assets(connection: Connection, workflow_id: str) -> bool:
-    """Whether a workflow is scheduled by assets."""
-    statement = select(asset_reference.c.id).where(
-        asset_reference.c.workflow_id == workflow_id, asset_reference.c.role == AssetRole.SCHEDULE
-    )
-    return connection.execute(statement.limit(1)).first() is not None

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from piper.core.assets import ChangedAsset
@@ -124,22 +124,13 @@ def take(connection: Connection, runs: Sequence[tuple[str, int]]) -> None:
         connection.execute(_EMPTY, [{"of_workflow": workflow_id} for workflow_id, _ in runs])
 
 
-_FORGET = delete(asset_delivery).where(
-    asset_delivery.c.workflow_id == bindparam("of_workflow"), asset_delivery.c.asset == bindparam("of_asset"), _waits
-)
-_UNQUEUE = delete(asset_queue).where(
-    asset_queue.c.workflow_id == bindparam("of_workflow"), asset_queue.c.asset == bindparam("of_asset")
-)
-
-
-def forget(connection: Connection, what: Sequence[tuple[str, int]]) -> None:
-    """Let no run take the waiting events of (workflow id, asset)."""
-    if what:
-        rows = [{"of_workflow": workflow_id, "of_asset": number} for workflow_id, number in what]
-        connection.execute(_FORGET, rows)
-        connection.execute(_UNQUEUE, rows)
-
-
-def count_waiting(workflow_id: Any) -> Select[Any]:
-    """How many events a workflow has heard of that no run has taken."""
-    return select(func.count()).where(asset_delivery.c.workflow_id == workflow_id, _waits)
+def forget(connection: Connection, what: Sequence[tuple[str, int | None]]) -> None:
+    """Let no run take the waiting events of (workflow id, asset), or with None those of every asset."""
+    for workflow_id, number in what:
+        deliveries = delete(asset_delivery).where(asset_delivery.c.workflow_id == workflow_id, _waits)
+        queued = delete(asset_queue).where(asset_queue.c.workflow_id == workflow_id)
+        if number is not None:
+            deliveries = deliveries.where(asset_delivery.c.asset == number)
+            queued = queued.where(asset_queue.c.asset == number)
+        connection.execute(deliveries)
+        connection.execute(queued)

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from piper.model import wire
-from piper.model.assets import MAX_EVENTS, MAX_EXTRA, NAME_BYTES
+from piper.model.assets import MAX_EVENTS, problem_of_extra, problem_of_name
 from piper.model.errors import Invalid
 from piper.model.events import AssetEventOut, Succeeded, TaskEvent
 from piper.model.spec import AssetRef, TaskSpec
@@ -35,21 +35,11 @@ def check_changes(event: TaskEvent) -> None:
 
 def _check_change(one: AssetEventOut) -> None:
     for name in (one.asset.name, one.asset.uri, one.alias):
-        if len(name.encode()) > NAME_BYTES or "\0" in name:
-            raise Invalid(
-                f"asset name {name[:40]!r}… cannot be kept: {NAME_BYTES:,} bytes are the most, and none may be NUL"
-            )
+        if problem := problem_of_name(name):
+            raise Invalid(f"an event of an asset cannot be kept: its name {problem}")
     for extra in (one.extra, one.asset.extra):
-        text = msgspec.json.encode(extra)
-        if len(text) > MAX_EXTRA:
-            raise Invalid(
-                f"the extra of an event of asset {one.asset.name!r} has {len(text):,} bytes of JSON: {MAX_EXTRA:,} are "
-                "the most; pass where the data lies instead"
-            )
-        if b"\\u0000" in text:
-            raise Invalid(
-                f"the extra of an event of asset {one.asset.name!r} has a NUL character, which cannot be kept"
-            )
+        if problem := problem_of_extra(extra):
+            raise Invalid(f"the extra of an event of asset {one.asset.name!r} {problem}")
 
 
 class TaskAssets(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     LOG = "log"
     XCOM = "xcom"
     EXECUTION = "execution"
+    ASSET = "asset"
     IMPORT_ERROR = "import error"
     BUNDLE = "bundle"
     OPERATOR = "operator"
