@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from piper.core.assets import described_in, uses_of
 from piper.model.assets import Emission
-from piper.model.events import AssetEventOut, PauseChanged, SpecPublished, Succeeded
+from piper.model.events import AssetEventOut, ForgetAssets, PauseChanged, SpecPublished, Succeeded
 from piper.model.ids import shard_of
 from piper.model.run import Identity, Run
 from piper.model.schedule import (
@@ -80,7 +80,7 @@ class Stage(World):
             spec = decode_spec(body)
             save_namings(connection, {workflow_id: Naming(team, uses_of(spec), described_in(spec))}, self.clock.now())
 
-    def tell(self, event: SpecPublished | PauseChanged) -> None:
+    def tell(self, event: SpecPublished | PauseChanged | ForgetAssets) -> None:
         with self.database.write() as connection:
             append_events(connection, [event_row(shard_of(event.workflow_id), None, event, self.clock.now())])
 
@@ -356,7 +356,26 @@ def test_a_workflow_that_is_gone_forgets_what_waits(stage: Stage) -> None:
     assert stage.taken("leaving") == []
 
 
-def test_ten_thousand_changes_are_one_run_when_they_are_heard_of_together(stage: Stage) -> None:
+def test_what_a_workflow_is_told_to_forget_makes_no_run(stage: Stage) -> None:
+    stage.publish("both", on=AssetAll((ORDERS_KEY, REPORT_KEY)))
+    stage.emit(ORDERS)
+    stage.tick()
+    stage.emit(ORDERS)
+    stage.tell(ForgetAssets("both", stage.asset(ORDERS).id))
+    stage.emit(REPORT)
+    stage.tick()
+    assert stage.runs("both") == []
+    assert stage.taken("both") == [(3, None)]
+    stage.emit(ORDERS)
+    stage.tick()
+    (run,) = stage.runs("both")
+    assert stage.taken("both") == [(3, run.id), (4, run.id)]
+    stage.tell(ForgetAssets("both"))
+    stage.tick()
+    assert stage.taken("both") == [(3, run.id), (4, run.id)]
+
+
+def test_a_thousand_changes_are_one_run_when_they_are_heard_of_together(stage: Stage) -> None:
     stage.publish("calm", on=ORDERS_KEY)
     stage.emit(*[ORDERS] * 1000)
     stage.tick()

@@ -11,6 +11,7 @@ from piper.core.assets import (
     ChangedAsset,
     asset_run,
     changed_by,
+    changes_to_keep,
     condition_in_force,
     described_in,
     emitted,
@@ -20,7 +21,7 @@ from piper.core.assets import (
 )
 from piper.core.task import Passed
 from piper.model.assets import AssetKind, AssetRole, AssetUse
-from piper.model.events import AssetEventOut, Succeeded
+from piper.model.events import AssetChanged, AssetEventOut, ForgetAssets, Succeeded
 from piper.model.run import Identity
 from piper.model.schedule import (
     AssetAliasKey,
@@ -128,6 +129,13 @@ def test_a_workflow_that_is_gone_is_scheduled_by_nothing() -> None:
     assert condition_in_force(a_workflow(stale=True), AssetTimetable(A)) is None
     assert condition_in_force(a_workflow(), AssetOrTimeTimetable(CronTimetable(("0 0 * * *",)), A)) == A
     assert condition_in_force(a_workflow(), NeverTimetable()) is None
+
+
+def test_what_was_heard_before_an_order_to_forget_is_not_kept() -> None:
+    heard = [AssetChanged("w", event, asset, NOON) for event, asset in ((1, 1), (2, 2), (3, 1))]
+    assert changes_to_keep([*heard[:2], ForgetAssets("w"), heard[2]]) == [heard[2]]
+    assert changes_to_keep([*heard, ForgetAssets("w", 1)]) == [heard[1]]
+    assert changes_to_keep(heard) == heard
 
 
 # --- what a success emits -------------------------------------------------------------------------
