@@ -59,6 +59,7 @@ class RunView(BaseModel):
     conf: dict[str, Any]
     note: str
     triggered_by: str
+    backfill: int | None = Field(description="The backfill that it belongs to, if it does.")
     clears: int
     created_at: datetime
     queued_at: datetime | None
@@ -181,6 +182,7 @@ def list_runs(
     logical_date_from: AwareDatetime | None = None,
     logical_date_to: Annotated[AwareDatetime | None, Query(description="Inclusive.")] = None,
     created_from: AwareDatetime | None = None,
+    backfill: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Only runs of this backfill.")] = None,
     order: Annotated[str, Query(description="id or run_after, with - before it from the other end.")] = "-id",
 ) -> Items[RunView]:
     """List the runs of all workflows, latest first."""
@@ -190,6 +192,7 @@ def list_runs(
         logical_date_from=logical_date_from,
         logical_date_to=logical_date_to,
         created_from=created_from,
+        backfill=backfill,
     )
     with call.parts.database.read() as connection:
         return _page(call, connection, paging, wanted, order)
@@ -283,6 +286,7 @@ def run_view(run: Run) -> RunView:
         conf=run.conf,
         note=run.note,
         triggered_by=run.triggered_by,
+        backfill=run.backfill,
         clears=run.clears,
         created_at=run.created_at,
         queued_at=run.queued_at,
