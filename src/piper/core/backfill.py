@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice, takewhile
 from operator import attrgetter
 
@@ -80,7 +80,8 @@ def dates_to_fill(schedule: Schedule, from_date: datetime, to_date: datetime, du
 
     The schedule's own start and end do not bound it: a range before the start date is what a backfill is for.
     """
-    return takewhile(lambda dates: dates.run_after <= due_at, dates_between(schedule, from_date, to_date))
+    first, last = from_date.astimezone(UTC), to_date.astimezone(UTC)  # timetables compute with moments in UTC
+    return takewhile(lambda dates: dates.run_after <= due_at, dates_between(schedule, first, last))
 
 
 def all_dates(schedule: Schedule, wish: Wish, due_at: datetime, limit: int) -> list[RunDates]:
@@ -131,4 +132,4 @@ def fate_of(existing: RunState | None, reprocess: Reprocess) -> Fate:
 
 
 def _shown(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -389,7 +389,10 @@ class SchedulerService(Service):
             if before is None:
                 return None
             self._followers.setdefault(before, set()).add(run.id)
-            return states_of_tasks(connection, before, wanted)
+            states = states_of_tasks(connection, before, wanted)
+            if not states and _has_yet_to_begin(runs_by_number(connection, [before])):
+                return dict.fromkeys(wanted, (TaskState.NONE,))  # its tasks have not run: they are not missing
+            return states
 
     def _in_flight_elsewhere(self, memory: RunMemory) -> dict[str, int]:
         counts: Counter[str] = Counter()
@@ -502,6 +505,11 @@ class SchedulerService(Service):
 def _concerns_the_executor(ti: TaskInstance) -> bool:
     """It is to be granted slots, or has perhaps just given some back."""
     return ti.state is TaskState.SCHEDULED
+
+
+def _has_yet_to_begin(runs: Sequence[Run]) -> bool:
+    """None of their tasks has an instance so far."""
+    return all(run.next_ordinal == 0 and not run.state.finished for run in runs)
 
 
 def _deadline(memory: RunMemory) -> datetime | None:
