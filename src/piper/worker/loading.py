@@ -81,9 +81,14 @@ def rehearse() -> None:
     context = TaskContext(Identity(0, 1, 0), spec, -1, 0, run, "", CodeRef(), now)
     # Whatever a file has done to its process: that this fails is no reason for its tasks to fail.
     with suppress(Exception):
-        operator = PythonOperator(task_id="rehearsal", python_callable=int, dag=DAG("rehearsal", auto_register=False))
+        operator = PythonOperator(
+            task_id="rehearsal", python_callable=_nothing, dag=DAG("rehearsal", auto_register=False)
+        )
         for _ in range(2):
             runner.run_task(operator, context, _NoChannel())
+
+
+def _nothing() -> None: ...
 
 
 class _NoChannel:
