@@ -62,8 +62,7 @@ def load(snapshots: str, snapshot: str, file: str) -> Code:
     Raises:
         AuthorError: it does not load.
     """
-    if file:
-        compat.install()
+    compat.install()  # of tasks that run without their file, too: their templates may use former names
     dags = loader.load_file(Path(snapshots, snapshot), file).dags if file else {}
     runner.preload(operator for dag in dags.values() for operator in dag.task_dict.values())
     return Code(snapshots, file, dags)
