@@ -22,6 +22,7 @@ from piper.store.schema import (
     asset_delivery,
     asset_queue,
     attempt,
+    backfill,
     bundle,
     event,
     run,
@@ -63,6 +64,13 @@ def count_unfinished_runs(connection: Connection, workflow_id: str) -> int:
     ).scalar_one()
 
 
+def find_unended_backfill(connection: Connection, workflow_id: str) -> int | None:
+    """The number of a backfill of a workflow that has not ended, or None."""
+    return connection.execute(
+        select(backfill.c.id).where(backfill.c.workflow_id == workflow_id, backfill.c.ended_at.is_(None)).limit(1)
+    ).scalar()
+
+
 def delete_workflow(connection: Connection, workflow_id: str, now: datetime) -> int:
     """Remove a workflow with its versions and its whole history; returns how many runs there were.
 
@@ -78,6 +86,7 @@ def delete_workflow(connection: Connection, workflow_id: str, now: datetime) -> 
     forget_namings(connection, [workflow_id], now)
     connection.execute(asset_delivery.delete().where(asset_delivery.c.workflow_id == workflow_id))
     connection.execute(asset_queue.delete().where(asset_queue.c.workflow_id == workflow_id))
+    connection.execute(backfill.delete().where(backfill.c.workflow_id == workflow_id))
     connection.execute(workflow_version.delete().where(workflow_version.c.workflow_id == workflow_id))
     connection.execute(workflow.delete().where(workflow.c.workflow_id == workflow_id))
     return runs

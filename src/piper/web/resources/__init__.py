@@ -3,6 +3,7 @@
 from piper.web.resources import (
     assets,
     audit,
+    backfills,
     code,
     connections,
     installation,
@@ -20,6 +21,7 @@ RESOURCES = (
     workflows.resource,
     runs.resource,
     run_commands.resource,
+    backfills.resource,
     tasks.resource,
     logs.resource,
     xcoms.resource,
