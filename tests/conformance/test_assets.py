@@ -375,6 +375,17 @@ def test_what_a_workflow_is_told_to_forget_makes_no_run(stage: Stage) -> None:
     assert stage.taken("both") == [(3, run.id), (4, run.id)]
 
 
+def test_where_schedules_are_not_followed_news_of_assets_make_no_runs_and_do_not_pile_up(stage: Stage) -> None:
+    stage.publish("report", on=ORDERS_KEY)
+    stage.emit(ORDERS)
+    stage.scheduler_service = SchedulerService(
+        stage.database, Term(stage.fence), stage.clock, stage.wakeups, lambda _: None, by_time=False
+    )
+    stage.tick()
+    assert stage.runs("report") == []
+    assert stage.count(schema.event) == 0
+
+
 def test_a_thousand_changes_are_one_run_when_they_are_heard_of_together(stage: Stage) -> None:
     stage.publish("calm", on=ORDERS_KEY)
     stage.emit(*[ORDERS] * 1000)
