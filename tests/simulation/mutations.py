@@ -12,7 +12,7 @@ import sqlalchemy
 
 from piper.model.states import TaskState
 from piper.scheduler import assets
-from piper.store import database, executions, instances, schema
+from piper.store import database, grants, instances, schema
 from piper.task_api import batch
 from piper.task_api.handshake import Verdict
 from tests.simulation import world
@@ -68,7 +68,7 @@ def without_source_states() -> Iterator[None]:
     move = instances._MOVE.whereclause
     assert move is not None
     blind = table.update().where(table.c.id == sqlalchemy.bindparam("guard_id")).values(instances._MOVE._values)
-    with mock.patch.object(executions, "_GRANT", grant), mock.patch.object(instances, "_MOVE", blind):
+    with mock.patch.object(grants, "_GRANT", grant), mock.patch.object(instances, "_MOVE", blind):
         yield
 
 
