@@ -411,9 +411,10 @@ class SchedulerService(Service):
         scheduled = False
         for workflow in batch.workflows.values():
             self._refresh(workflow)
+        for memory, _ in batch.steps:  # before any of them gives another something to look at
+            self._news.pop(memory.run.id, None)
         for memory, changes in batch.steps:
             run = memory.run.id
-            self._news.pop(run, None)
             self._troubles.pop(run, None)
             moved = changes.run.state is not memory.run.state
             repinned = changes.run.spec_hash != memory.run.spec_hash
