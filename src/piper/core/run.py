@@ -494,13 +494,17 @@ class _Draft:
             return True
         states = previous.get(spec.task_id)
         if not states:
-            return spec.ignore_first_depends_on_past
+            return spec.ignore_first_depends_on_past or self._starts_after(spec, self.facts.previous_date)
         if not PAST_IS_GOOD.issuperset(states):
             return False
         if spec.wait_for_downstream:
             below = (previous.get(self.graph.nodes[d].spec.task_id, ()) for d in node.downstream)
             return all(PAST_IS_GOOD.issuperset(s) for s in below)
         return True
+
+    def _starts_after(self, spec: TaskSpec, date: datetime | None) -> bool:
+        """Whether a task was not yet meant to run on that date; as in Airflow that counts only with catchup."""
+        return self.graph.spec.schedule.catchup and spec.start is not None and date is not None and spec.start > date
 
     # --- mapping -------------------------------------------------------------------------------
 

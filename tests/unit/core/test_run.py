@@ -10,6 +10,7 @@ from piper.core.memory import Facts, RunEnded, RunMemory
 from piper.core.run import Begin, PastChanged, RunOverdue, step
 from piper.model.events import Clear, Failed, InstanceRef, Mark, MarkRun, Succeeded, TriggerFired
 from piper.model.run import NOT_SIZED, Decision
+from piper.model.schedule import CronTimetable, Schedule
 from piper.model.spec import GroupSpec, LiteralLength, ProductLength, ResultLength, RetrySpec, ZipLength
 from piper.model.states import RunState, TaskState, TriggerRule
 from tests.unit.core.play import NOON, Play, a_run, states_of, task, workflow
@@ -190,6 +191,19 @@ def test_a_task_that_depends_on_its_past_waits_for_it_and_the_run_is_not_deadloc
     play.facts = Facts(previous={"a": (TaskState.SUCCESS,)})
     play.say(PastChanged())
     assert play.in_flight == ["a"]
+
+
+def test_a_task_that_was_not_in_the_run_before_waits_unless_it_ignores_that_or_was_to_start_later():
+    before = Facts(previous={}, previous_date=NOON - timedelta(days=1))
+
+    def begun(catchup, **fields):
+        schedule = Schedule(CronTimetable(("0 12 * * *",)), catchup=catchup)
+        return Play(workflow(task("a", depends_on_past=True, **fields), schedule=schedule), facts=before).in_flight
+
+    assert begun(False, ignore_first_depends_on_past=False) == []
+    assert begun(False, ignore_first_depends_on_past=True) == ["a"]
+    assert begun(True, ignore_first_depends_on_past=False, start=NOON) == ["a"]
+    assert begun(False, ignore_first_depends_on_past=False, start=NOON) == []
 
 
 def test_a_past_that_has_become_good_unsaid_is_seen_before_a_run_is_given_up():
