@@ -260,6 +260,8 @@ class Facts:
 
     previous: Mapping[str, tuple[TaskState, ...]] | None = None
     """States of the run before, by task id, of the tasks asked for; None when there is no run before."""
+    previous_date: datetime | None = None
+    """The logical date of that run."""
     in_flight_elsewhere: Mapping[str, int] = field(default_factory=dict)
     """Instances in flight in other runs of the workflow, of tasks with a limit over all runs."""
     frozen: bool = False
