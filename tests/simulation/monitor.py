@@ -75,18 +75,20 @@ class Monitor:
         self._rows: dict[int, Row] = {}
         self._runs: dict[int, tuple] = {}
         self._epochs: dict[int, tuple[str, int]] = {}
+        self._terms: list[tuple] = []
         self.commits = 0
 
-    def after_commit(self, actor: str, now: datetime, cleared: bool) -> None:
-        """Compare with the commit before.
+    def after_commit(self, actor: str, now: datetime, cleared: bool) -> list[tuple[Row | None, Row]]:
+        """Compare with the commit before. Returns (before, after) of the instances that it changed.
 
         Arguments:
             actor: the member id of the scheduler or executor that committed, or another name.
             cleared: whether that commit applied a clear or a mark of a person.
         """
         self.commits += 1
+        known = self._rows
         rows = {
-            r[0]: Row(*r)
+            r[0]: row if (row := known.get(r[0])) == r else Row(*r)
             for r in self._db.execute(
                 "SELECT id, run, task_id, map_index, state, try_number, leg, pool, pool_slots FROM task_instance"
             )
@@ -97,18 +99,20 @@ class Monitor:
                 "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after FROM run"
             )
         }
-        epochs = {r[0]: (r[1], r[2]) for r in self._db.execute("SELECT shard, owner, epoch FROM shard")}
-        changed = [(self._rows.get(i), row) for i, row in rows.items() if self._rows.get(i) != row]
+        terms = self._db.execute("SELECT shard, owner, epoch FROM shard").fetchall()
+        epochs = self._epochs if terms == self._terms else {shard: (owner, epoch) for shard, owner, epoch in terms}
+        changed = [(known.get(i), row) for i, row in rows.items() if known.get(i) is not row]
         self._check_terms(actor, changed, runs, epochs)
         self._check_edges(changed, cleared)
         self._check_rules(changed, rows, runs)
         self._check_limits(rows, runs)
         self._check_runs(runs, now)
-        self._rows, self._runs, self._epochs = rows, runs, epochs
+        self._rows, self._runs, self._epochs, self._terms = rows, runs, epochs, terms
+        return changed
 
     def _check_terms(self, actor, changed, runs, epochs) -> None:
         """I17: who moves an instance as its owner owns its shard at that moment; I18: epochs only rise."""
-        for shard, (owner, epoch) in epochs.items():
+        for shard, (owner, epoch) in epochs.items() if epochs is not self._epochs else ():
             before = self._epochs.get(shard)
             if before is not None and (epoch < before[1] or (epoch == before[1] and owner != before[0])):
                 raise Broken(f"shard {shard} went from {before} to {(owner, epoch)} (I18)")

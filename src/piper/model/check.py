@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from piper.model.assets import problem_of_extra, problem_of_name
 from piper.model.errors import AuthorError, InvalidSpec
 from piper.model.ids import check_group_id, check_workflow_id
-from piper.model.schedule import ContinuousTimetable, NeverTimetable, Timetable
+from piper.model.schedule import AssetAliasKey, AssetKey, ContinuousTimetable, NeverTimetable, Timetable, keys_of
 from piper.model.spec import (
     FORMAT,
+    AssetRef,
     LengthExpression,
     LiteralLength,
     ResultLength,
@@ -64,14 +66,16 @@ def find_problems(spec: WorkflowSpec, check_timetable: TimetableCheck | None = N
         yield from _task_problems(task, spec)
 
 
-def topological_order(upstream: Mapping[str, Iterable[str]]) -> list[str]:
+def topological_order(upstream: Mapping[str, Iterable[str]], lines: Mapping[str, int]) -> list[str]:
     """The keys of `upstream`, each after all that it waits for, otherwise in the order given.
 
     Arguments:
         upstream: task id → ids of the tasks directly before it; all of them keys too.
+        lines: task id → line of the file that makes it, where that is known.
 
     Raises:
-        InvalidSpec: there is a cycle; the message names it.
+        InvalidSpec: there is a cycle; the message names it, the line is that of the task in it that was made last,
+            before which the arrow that closes it cannot stand.
     """
     order: dict[str, None] = {}
     for start in upstream:
@@ -86,16 +90,16 @@ def topological_order(upstream: Mapping[str, Iterable[str]]) -> list[str]:
                 del path[task]
                 order[task] = None
             elif above in path:
-                raise InvalidSpec(_cycle_message(list(path), above))
+                cycle = list(path)[list(path).index(above) :]
+                raise InvalidSpec(_cycle_message(cycle), line=max(lines.get(one, 0) for one in cycle) or None)
             else:
                 path[above] = iter(upstream[above])
     return list(order)
 
 
-def _cycle_message(path: list[str], again: str) -> str:
-    """`path` leads upstream from task to task and comes to `again`, which is on it."""
-    cycle = path[path.index(again) :]
-    arrows = " → ".join([again, *reversed(cycle)])
+def _cycle_message(cycle: list[str]) -> str:
+    """`cycle` leads upstream from task to task; the first is upstream of the last."""
+    arrows = " → ".join([cycle[0], *reversed(cycle)])
     return f"tasks wait for each other in a cycle: {arrows}; remove one of these arrows"
 
 
@@ -132,6 +136,10 @@ def _workflow_problems(spec: WorkflowSpec) -> Iterator[AuthorError]:
         for name, param in spec.params.items():
             if param.required:
                 yield _problem(where, f"param {name!r} has no default, and the schedule cannot give it a value")
+    condition = getattr(spec.schedule.timetable, "condition", None)
+    for key in keys_of(condition):
+        for reason in _asset_problems(key):
+            yield _problem(where, f"the schedule {reason}")
     if spec.result_task and all(task.task_id != spec.result_task for task in spec.tasks):
         yield _problem(where, f"the result is that of task {spec.result_task!r}, which does not exist")
 
@@ -199,7 +207,8 @@ def _edge_problems(spec: WorkflowSpec) -> Iterator[AuthorError]:
 
 
 def _refuse_disorder(tasks: Mapping[str, TaskSpec]) -> None:
-    topological_order({task_id: task.upstream for task_id, task in tasks.items()})
+    lines = {task_id: task.source.line for task_id, task in tasks.items() if task.source is not None}
+    topological_order({task_id: task.upstream for task_id, task in tasks.items()}, lines)
     raise InvalidSpec("the tasks do not stand in topological order: put each after those that it waits for")
 
 
@@ -296,11 +305,24 @@ def _value_problems(task: TaskSpec) -> Iterator[str]:
         yield f"has unknown callbacks {sorted(unknown)}: there are {sorted(TASK_CALLBACKS)}"
     if task.start is not None and task.end is not None and task.end < task.start:
         yield f"ends ({task.end}) before it starts ({task.start})"
+    for named in (*task.inlets, *task.outlets):
+        yield from _asset_problems(named)
     if task.sensor is not None:
         if task.sensor.mode not in SENSOR_MODES:
             yield f"has mode {task.sensor.mode!r}: a sensor's is one of {', '.join(SENSOR_MODES)}"
         if task.sensor.poke_interval < _ZERO or task.sensor.timeout < _ZERO:
             yield "has a negative poke interval or timeout"
+
+
+def _asset_problems(named: AssetKey | AssetAliasKey | AssetRef) -> Iterator[str]:
+    names = (named.name,) if isinstance(named, AssetAliasKey) else (named.name, named.uri)
+    if not any(names):
+        yield "names an asset without a name or URI"
+    for name in names:
+        if problem := problem_of_name(name):
+            yield f"names asset {problem}"
+    if isinstance(named, AssetRef) and (problem := problem_of_extra(named.extra)):
+        yield f"names asset {named.name[:40]!r}, whose extra {problem}"
 
 
 def _retry_problems(retry: RetrySpec) -> Iterator[str]:
@@ -329,5 +351,5 @@ def _attempt(rule: Callable[[], object], where: SourceLocation) -> Iterator[Auth
         rule()
     except AuthorError as error:
         if error.file is None:
-            error.file, error.line = where.file, where.line or None
+            error.file, error.line = where.file, error.line or where.line or None
         yield error
