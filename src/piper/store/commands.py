@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from piper.model.events import Event
 from piper.model.ids import shard_of
@@ -49,8 +49,10 @@ def send(connection: Connection, workflow_id: str, number: int | None, command: 
 
 def count_pending(connection: Connection, commands: Sequence[Sent]) -> int:
     """How many of these commands have not been applied yet."""
-    still = or_(*(and_(event.c.id == command.id, event.c.created_at == command.at) for command in commands))
-    return connection.execute(select(func.count()).where(still)).scalar_one()
+    # The moments are compared here: a condition for each command would be deeper than SQLite's parser goes.
+    rows = connection.execute(select(event.c.id, event.c.created_at).where(event.c.id.in_([c.id for c in commands])))
+    present = {(row.id, row.created_at) for row in rows}
+    return sum((command.id, command.at) in present for command in commands)
 
 
 # --- workflows ----------------------------------------------------------------------------------
