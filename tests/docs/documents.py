@@ -7,6 +7,8 @@ A block of code is marked by a comment on the line above it, which readers do no
     <!-- validate: zoned.py -->           a file that loads
     <!-- broken: cycle.py -->             a file that does not
     <!-- error: cycle.py -->              what is said about it, line for line
+    <!-- test: test_orders.py -->         unit tests, beside the workflow files of their document
+    <!-- script: try_it.py -->            a program, likewise
     <!-- shell -->                        commands that succeed, one after the other
 """
 
