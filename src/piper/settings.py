@@ -64,6 +64,7 @@ class Core(Struct, frozen=True, kw_only=True):
     airflow_mode: Annotated[
         AirflowMode, about("lenient understands spellings of Airflow 1 and 2, strict is as Airflow 3.3.2.")
     ] = AirflowMode.LENIENT
+    backfill_limit: Annotated[int, about("Most dates of one backfill.", ge=1, le=1_000_000)] = 20_000
     plugins_folder: Annotated[
         str, about("A folder of Airflow plugins for all bundles, besides each bundle's own `plugins`.")
     ] = ""
