@@ -14,6 +14,7 @@ from datetime import datetime
 
 from piper.core.graph import Graph, Watch
 from piper.core.trigger_rules import NOTHING, Tally
+from piper.core.triggers import StartTrigger, StopTrigger
 from piper.model.ids import UNMAPPED
 from piper.model.run import Identity, Run, TaskInstance
 from piper.model.states import FINISHED, IN_FLIGHT, WAITING, TaskState
@@ -50,7 +51,7 @@ class RunEnded:
     run: Run
 
 
-Effect = Cancel | RunEnded
+Effect = Cancel | RunEnded | StartTrigger | StopTrigger
 
 
 @dataclass(slots=True)

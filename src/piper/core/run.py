@@ -45,6 +45,7 @@ from piper.core.task import (
     transition,
 )
 from piper.core.trigger_rules import NOTHING, Tally, Verdict, evaluate, evaluate_setups
+from piper.core.triggers import trigger_effects
 from piper.model.events import Clear, InstanceRef, Mark, MarkRun, TaskEvent
 from piper.model.ids import UNMAPPED, instance_id
 from piper.model.run import Run, TaskInstance
@@ -285,6 +286,8 @@ class _Draft:
             return ti
         if row.cancels and ti.state in IN_FLIGHT:
             self.changes.effects.append(Cancel(ti.identity))
+        if TaskState.DEFERRED in (ti.state, after.state):
+            self.changes.effects += trigger_effects(ti, after, event, node.spec)
         self._set(key, ti, after)
         return after
 

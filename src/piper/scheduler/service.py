@@ -22,6 +22,7 @@ from piper.model.workflow import ScheduledWorkflow
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
 from piper.scheduler.schedules import Schedules
+from piper.scheduler.triggers import concern_the_triggerer
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
 from piper.store.events import StoredEvent, pending_events
@@ -431,6 +432,8 @@ class SchedulerService(Service):
             self._cancel(cancelled)
         if scheduled:
             self._wakeups.notify("executor")
+        if any(concern_the_triggerer(changes) for _, changes in batch.steps):
+            self._wakeups.notify("triggerer")
 
     def _file(self, memory: RunMemory) -> None:
         """A run has begun, ended, or is to begin again."""

@@ -17,7 +17,7 @@ from piper.model.events import Event
 from piper.model.ids import shard_of
 from piper.model.states import RunState
 from piper.store.events import event_row
-from piper.store.schema import attempt, bundle, event, run, task_instance, workflow, workflow_version, xcom
+from piper.store.schema import attempt, bundle, event, run, task_instance, trigger, workflow, workflow_version, xcom
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ def delete_workflow(connection: Connection, workflow_id: str) -> int:
     instances = select(task_instance.c.id).where(task_instance.c.run.in_(numbers)).scalar_subquery()
     connection.execute(attempt.delete().where(attempt.c.instance.in_(instances)))
     connection.execute(xcom.delete().where(xcom.c.run.in_(numbers)))
+    connection.execute(trigger.delete().where(trigger.c.run.in_(numbers)))
     connection.execute(task_instance.delete().where(task_instance.c.run.in_(numbers)))
     runs = connection.execute(run.delete().where(run.c.workflow_id == workflow_id)).rowcount
     connection.execute(workflow_version.delete().where(workflow_version.c.workflow_id == workflow_id))
