@@ -74,9 +74,13 @@ class Instance:
         body = {"logical_date": logical_date.isoformat(), "conf": dict(conf)}
         reply = self._http.post(f"/workflows/{workflow_id}/runs", json=body)
         assert reply.status_code == 201, reply.text
-        self._http.patch(f"/workflows/{workflow_id}", json={"paused": False})
+        self.unpause(workflow_id)
         number: int = reply.json()["id"]
         return number
+
+    def unpause(self, workflow_id: str) -> None:
+        """Let its runs go on."""
+        self._http.patch(f"/workflows/{workflow_id}", json={"paused": False})
 
     def end_of(self, run: int) -> tuple[str, dict[str, str]]:
         """Wait for a run's end: its state, and the states of its tasks by name."""
