@@ -128,7 +128,11 @@ def test_a_trigger_that_asks_for_what_is_not_there_fails(station: Station, run: 
         ("waits.Missing", None, "module waits has no Missing"),
         ("nowhere.Trigger", None, "No module named 'nowhere'"),
         ("nothing", None, "is no dotted path"),
-        ("piper.operators.triggers.file.FileTrigger", {"no_such": 1}, "missing 1 required positional argument: 'filepath'"),
+        (
+            "piper.operators.triggers.file.FileTrigger",
+            {"no_such": 1},
+            "missing 1 required positional argument: 'filepath'",
+        ),
         ("piper.operators.bash.BashOperator", None, "is no trigger"),
         ("waits.After", [1], "must be a mapping"),
     ],
