@@ -15,6 +15,7 @@ from datetime import datetime
 from piper.core.graph import Graph, Watch
 from piper.core.trigger_rules import NOTHING, Tally
 from piper.core.triggers import StartTrigger, StopTrigger
+from piper.model.events import AssetEventOut
 from piper.model.ids import UNMAPPED
 from piper.model.run import Identity, Run, TaskInstance
 from piper.model.states import FINISHED, IN_FLIGHT, WAITING, TaskState
@@ -51,7 +52,15 @@ class RunEnded:
     run: Run
 
 
-Effect = Cancel | RunEnded | StartTrigger | StopTrigger
+@dataclass(frozen=True, slots=True)
+class AssetsChanged:
+    """An instance has succeeded, and by that changed these assets: whoever is scheduled by them must hear of it."""
+
+    instance: TaskInstance
+    assets: tuple[AssetEventOut, ...]
+
+
+Effect = Cancel | RunEnded | AssetsChanged | StartTrigger | StopTrigger
 
 
 @dataclass(slots=True)
@@ -94,6 +103,7 @@ class RunMemory:
         "patient",
         "ready",
         "ready_queues",
+        "results_of",
         "run",
         "size_of",
         "tallies",
@@ -110,6 +120,8 @@ class RunMemory:
         """How many instances a node has."""
         self.open_of: dict[int, int] = {}
         """How many of them have not ended."""
+        self.results_of: dict[int, int] = {}
+        """How many of them have returned something."""
         self.in_flight_of: dict[int, int] = {}
         self.in_flight = 0
         self.patient = 0
@@ -212,8 +224,8 @@ class RunMemory:
         if old is None:
             self.size_of[node] = self.size_of.get(node, 0) + 1
         else:
-            self._count(node, old.state, -1)
-        self._count(node, ti.state, 1)
+            self._count(node, old, -1)
+        self._count(node, ti, 1)
         self.instances[key] = ti
         self.key_of[ti.id] = key
 
@@ -221,9 +233,12 @@ class RunMemory:
         old = self.instances.pop(key)
         self.key_of.pop(old.id, None)
         self.size_of[key[0]] -= 1
-        self._count(key[0], old.state, -1)
+        self._count(key[0], old, -1)
 
-    def _count(self, node: int, state: TaskState, by: int) -> None:
+    def _count(self, node: int, ti: TaskInstance, by: int) -> None:
+        state = ti.state
+        if ti.result_length is not None:
+            self.results_of[node] = self.results_of.get(node, 0) + by
         if state not in FINISHED:
             self.unfinished += by
             self.open_of[node] = self.open_of.get(node, 0) + by
@@ -246,6 +261,8 @@ class Facts:
 
     previous: Mapping[str, tuple[TaskState, ...]] | None = None
     """States of the run before, by task id, of the tasks asked for; None when there is no run before."""
+    previous_date: datetime | None = None
+    """The logical date of that run."""
     in_flight_elsewhere: Mapping[str, int] = field(default_factory=dict)
     """Instances in flight in other runs of the workflow, of tasks with a limit over all runs."""
     frozen: bool = False

@@ -15,6 +15,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from piper.core.assets import changed_by
 from piper.core.graph import FAST_RULES, Edge, Node, Watch
 from piper.core.lengths import length_of
 from piper.core.memory import (
@@ -22,6 +23,7 @@ from piper.core.memory import (
     NO_FACTS,
     OUTER,
     SHARED,
+    AssetsChanged,
     Cancel,
     Changes,
     Facts,
@@ -94,6 +96,8 @@ def step(memory: RunMemory, events: Iterable[RunEvent], now: datetime, facts: Fa
         draft.apply(event)
     draft.settle()
     draft.admit()
+    if draft.is_stuck():
+        draft.look_at_the_past()
     draft.close()
     return draft.changes
 
@@ -112,6 +116,7 @@ class _Draft:
         self.patient = memory.patient
         self._in_flight_of: dict[int, int] = {}
         self._open_of: dict[int, int] = {}
+        self._results_of: dict[int, int] = {}
         self._size_of: dict[int, int] = {}
         self._place_of: dict[int, Key] = {}
         self._agenda: deque[Key] = deque()
@@ -135,6 +140,9 @@ class _Draft:
 
     def open_of(self, node: int) -> int:
         return self.memory.open_of.get(node, 0) + self._open_of.get(node, 0)
+
+    def results_of(self, node: int) -> int:
+        return self.memory.results_of.get(node, 0) + self._results_of.get(node, 0)
 
     def in_flight_of(self, node: int) -> int:
         return self.memory.in_flight_of.get(node, 0) + self._in_flight_of.get(node, 0)
@@ -286,6 +294,10 @@ class _Draft:
             return ti
         if row.cancels and ti.state in IN_FLIGHT:
             self.changes.effects.append(Cancel(ti.identity))
+        if after.state is TaskState.SUCCESS and not isinstance(event, Marked):
+            changed = changed_by(node.spec, event)
+            if changed:
+                self.changes.effects.append(AssetsChanged(after, changed))
         if TaskState.DEFERRED in (ti.state, after.state):
             self.changes.effects += trigger_effects(ti, after, event, node.spec)
         self._set(key, ti, after)
@@ -296,6 +308,11 @@ class _Draft:
         self.changes.instances[key] = new
         if old.id in self.memory.ready or old.id in self.changes.ready:
             self.changes.ready[old.id] = None
+        more = (new.result_length is not None) - (old.result_length is not None)
+        if more:
+            self._results_of[key[0]] = self._results_of.get(key[0], 0) + more
+        if new.state is TaskState.NONE:
+            self._look_at([key])  # also when it was none before: it is no longer ready until it has been looked at
         if old.state is new.state:
             return
         self._count(key[0], old.state, -1)
@@ -303,8 +320,6 @@ class _Draft:
         was, is_now = old.state in FINISHED, new.state in FINISHED
         if was or is_now:
             self._tell_watchers(key, old.state if was else None, new.state if is_now else None)
-        if new.state is TaskState.NONE:
-            self._look_at([key])
 
     def _remember(self, old: TaskInstance) -> None:
         if old.id not in self.changes.created:
@@ -340,22 +355,38 @@ class _Draft:
     def _tell_watchers(self, key: Key, before: TaskState | None, after: TaskState | None) -> None:
         node = self.graph.nodes[key[0]]
         for edge in node.watched_by:
+            was = now = NOTHING
             for slot in (key[1], EVERY_INDEX) if edge.by_index else (OUTER,):
                 tally_key = (edge.watcher, edge.why, slot)
-                tally = self.tally(*tally_key)
+                was = now = self.tally(*tally_key)
                 if before is not None:
-                    tally = tally.counting(before, -1, node.spec.setup)
+                    now = now.counting(before, -1, node.spec.setup)
                 if after is not None:
-                    tally = tally.counting(after, 1, node.spec.setup)
-                self.changes.tallies[tally_key] = tally
-            self._look_at(self._watching(edge, key[1]))
+                    now = now.counting(after, 1, node.spec.setup)
+                self.changes.tallies[tally_key] = now
+            self._look_at(self._watching(edge, key, was, now))
 
-    def _watching(self, edge: Edge, map_index: int) -> Iterator[Key]:
-        """The instances of a watcher that an instance of this index concerns."""
-        if edge.by_index and map_index != UNMAPPED and self.at((edge.watcher, UNMAPPED)) is None:
-            yield (edge.watcher, map_index)
-        else:
-            yield from self.keys_of(edge.watcher)
+    def _watching(self, edge: Edge, key: Key, was: Tally, now: Tally) -> Iterable[Key]:
+        """The instances of a watcher whose verdict the end of the instance at `key` can change.
+
+        Of a watcher with thousands of instances that must not be all of them each time: below a mapped task of the
+        same size, the work would grow with the square.
+
+        Arguments:
+            was, now: the tally that they share, before and after.
+        """
+        if self.at((edge.watcher, UNMAPPED)) is not None:
+            return ((edge.watcher, UNMAPPED),)
+        if edge.by_index and key[1] != UNMAPPED:
+            return ((edge.watcher, key[1]),)
+        if was.outline != now.outline or was.removed or now.removed:
+            return self.keys_of(edge.watcher)
+        watcher = self.graph.nodes[edge.watcher]
+        if key[0] in watcher.length_sources and not self.open_of(key[0]):
+            return self.keys_of(edge.watcher)  # perhaps it has another length now
+        if key[0] in watcher.branchers:
+            return self.keys_of(edge.watcher) if key[1] == UNMAPPED else ((edge.watcher, key[1]),)
+        return ()
 
     # --- settling ------------------------------------------------------------------------------
 
@@ -402,7 +433,7 @@ class _Draft:
         return verdict
 
     def _verdict_now(self, node: Node, map_index: int) -> Verdict:
-        if map_index == UNMAPPED and node.length_sources:
+        if node.length_sources:
             verdict = self._verdict_of_sources(node)
             if verdict is not Verdict.RUN:
                 return verdict
@@ -415,7 +446,10 @@ class _Draft:
             by_setups = evaluate_setups(self._seen(node, Watch.SETUP, map_index), map_index)
             if by_setups not in (Verdict.RUN, Verdict.WAIT):
                 return by_setups
-        by_rule = evaluate(node.spec.trigger_rule, self._seen(node, Watch.RULE, map_index), map_index)
+        seen = self._seen(node, Watch.RULE, map_index)
+        if map_index == UNMAPPED and node.mapped_group and not seen.total:
+            return by_setups  # all above it are instances of its group: it expands, and each index looks at its own
+        by_rule = evaluate(node.spec.trigger_rule, seen, map_index)
         if by_rule is not Verdict.RUN:
             return by_rule
         if node.scope:
@@ -469,13 +503,17 @@ class _Draft:
             return True
         states = previous.get(spec.task_id)
         if not states:
-            return spec.ignore_first_depends_on_past
+            return spec.ignore_first_depends_on_past or self._starts_after(spec, self.facts.previous_date)
         if not PAST_IS_GOOD.issuperset(states):
             return False
         if spec.wait_for_downstream:
             below = (previous.get(self.graph.nodes[d].spec.task_id, ()) for d in node.downstream)
             return all(PAST_IS_GOOD.issuperset(s) for s in below)
         return True
+
+    def _starts_after(self, spec: TaskSpec, date: datetime | None) -> bool:
+        """Whether a task was not yet meant to run on that date; as in Airflow that counts only with catchup."""
+        return self.graph.spec.schedule.catchup and spec.start is not None and date is not None and spec.start > date
 
     # --- mapping -------------------------------------------------------------------------------
 
@@ -561,8 +599,7 @@ class _Draft:
             return length if single.state is TaskState.SUCCESS and length is not None and length >= 0 else None
         if self.size_of(node.index) == 0 or self.open_of(node.index):
             return None
-        results = (self.at(key) for key in self.keys_of(node.index))
-        return sum(1 for ti in results if ti is not None and ti.result_length is not None)
+        return self.results_of(node.index)
 
     # --- branches and ends ---------------------------------------------------------------------
 
@@ -684,11 +721,20 @@ class _Draft:
                 self._end_run(RunState.FAILED, "task_failure")
             else:
                 self._end_run(RunState.SUCCESS, "success")
-        elif self.in_flight == 0 and self.patient == 0 and self._is_deadlocked():
+        elif self.is_stuck():
             self._end_run(RunState.FAILED, "all_tasks_deadlocked")
 
-    def _is_deadlocked(self) -> bool:
-        """Nothing is ready, and nothing outside the run can change that."""
+    def look_at_the_past(self) -> None:
+        """Before a run is given up: `Facts` may be newer than the last look at the tasks that hang on them."""
+        for node in self.graph.remembers_past:
+            self._look_at(self.keys_of(node))
+        self.settle()
+        self.admit()
+
+    def is_stuck(self) -> bool:
+        """Nothing is under way or ready, and nothing outside the run can change that."""
+        if self.run.state is not RunState.RUNNING or not self.unfinished or self.in_flight or self.patient:
+            return False
         if any(number for number, entry in self.changes.ready.items() if entry is not None):
             return False
         if any(number not in self.changes.ready for number in self.memory.ready):

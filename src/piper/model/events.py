@@ -164,6 +164,50 @@ class PauseChanged(Struct, frozen=True, tag="pause_changed"):
     paused: bool
 
 
-WorkflowEvent = SpecPublished | PauseChanged
+class AssetChanged(Struct, frozen=True, tag="asset_changed"):
+    """An event of an asset that the workflow is scheduled by; said once to each such workflow."""
 
-Event = TaskEvent | RunCommand | WorkflowEvent
+    workflow_id: str
+    event: int
+    """Number of the asset's event."""
+    asset: int
+    """Number of the asset."""
+    at: datetime
+
+
+class ForgetAssets(Struct, frozen=True, tag="forget_assets", omit_defaults=True):
+    """A person wants no run to come of what a workflow has heard of assets until now."""
+
+    workflow_id: str
+    asset: int | None = None
+    """Number of the asset that this is about; None: every one."""
+
+
+WorkflowEvent = SpecPublished | PauseChanged | AssetChanged | ForgetAssets
+
+
+# --- commands to a backfill ---------------------------------------------------------------------
+
+
+class BackfillQueued(Struct, frozen=True, tag="backfill_queued"):
+    """A person has asked for a backfill: its runs are to be made."""
+
+    backfill: int
+
+
+class BackfillPauseChanged(Struct, frozen=True, tag="backfill_pause_changed"):
+    """A person paused or resumed a backfill."""
+
+    backfill: int
+    paused: bool
+
+
+class BackfillCancelled(Struct, frozen=True, tag="backfill_cancelled"):
+    """A person wants no more of a backfill: nothing more is made or started."""
+
+    backfill: int
+
+
+BackfillCommand = BackfillQueued | BackfillPauseChanged | BackfillCancelled
+
+Event = TaskEvent | RunCommand | WorkflowEvent | BackfillCommand

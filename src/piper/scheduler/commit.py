@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from piper.core.memory import Changes, RunMemory
 from piper.model.workflow import ScheduledWorkflow
+from piper.scheduler.assets import emissions_of
 from piper.scheduler.triggers import apply_trigger_effects
+from piper.store.asset_events import emit
 from piper.store.database import Database, Fence
 from piper.store.events import delete_events
 from piper.store.instances import insert_instances, move_instances
@@ -41,25 +45,30 @@ class Batch:
             StoreUnavailable, AmbiguousCommit: see `piper.store`.
         """
         with database.fenced(fence.only(self.shards)) as connection:
-            move_runs(
-                connection,
-                [(memory.run, changes.run) for memory, changes in self.steps if changes.run is not memory.run],
-            )
-            insert_instances(
-                connection,
-                (
-                    (changes.run, memory.graph.nodes[key[0]].spec, ti)
-                    for memory, changes in self.steps
-                    for key, ti in changes.instances.items()
-                    if ti is not None and ti.id in changes.created
-                ),
-                self.now,
-            )
-            move_instances(
-                connection,
-                [(changes.before[ti.id], ti) for _, changes in self.steps for ti in changes.updated()],
-                self.now,
-            )
-            apply_trigger_effects(connection, self.steps, self.now)
-            set_flags(connection, list(self.workflows.values()))
-            delete_events(connection, self.events)
+            self.write(connection)
+
+    def write(self, connection: Connection) -> None:
+        """Write it all in a transaction that also writes something else. Raises GuardFailed."""
+        move_runs(
+            connection,
+            [(memory.run, changes.run) for memory, changes in self.steps if changes.run is not memory.run],
+        )
+        insert_instances(
+            connection,
+            (
+                (changes.run, memory.graph.nodes[key[0]].spec, ti)
+                for memory, changes in self.steps
+                for key, ti in changes.instances.items()
+                if ti is not None and ti.id in changes.created
+            ),
+            self.now,
+        )
+        move_instances(
+            connection,
+            [(changes.before[ti.id], ti) for _, changes in self.steps for ti in changes.updated()],
+            self.now,
+        )
+        apply_trigger_effects(connection, self.steps, self.now)
+        emit(connection, emissions_of(self.steps), self.now)
+        set_flags(connection, list(self.workflows.values()))
+        delete_events(connection, self.events)

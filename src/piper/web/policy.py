@@ -27,10 +27,12 @@ class Kind(StrEnum):
 
     WORKFLOW = "workflow"
     RUN = "run"
+    BACKFILL = "backfill"
     TASK = "task"
     LOG = "log"
     XCOM = "xcom"
     EXECUTION = "execution"
+    ASSET = "asset"
     IMPORT_ERROR = "import error"
     BUNDLE = "bundle"
     OPERATOR = "operator"

@@ -9,9 +9,20 @@ import pytest
 
 from piper.model.check import check_workflow, find_problems, topological_order
 from piper.model.errors import InvalidSchedule, InvalidSpec
-from piper.model.schedule import ContinuousTimetable, CronTimetable, OnceTimetable, Schedule, Timetable
+from piper.model.schedule import (
+    AssetAliasKey,
+    AssetAll,
+    AssetKey,
+    AssetTimetable,
+    ContinuousTimetable,
+    CronTimetable,
+    OnceTimetable,
+    Schedule,
+    Timetable,
+)
 from piper.model.spec import (
     FORMAT,
+    AssetRef,
     ConcatLength,
     GroupSpec,
     LiteralLength,
@@ -56,6 +67,9 @@ def test_a_plain_workflow_is_well_formed() -> None:
         (workflow(owner_links={"ann": "mailto:"}), "no URL"),
         (workflow(callbacks=("done",)), "unknown callbacks ['done']"),
         (workflow(max_active_runs=-1), "negative"),
+        (workflow(max_active_runs=1 << 31), "beyond 2,147,483,647"),
+        (workflow(description="a\0b"), "holds a NUL: 'a\\x00b'"),
+        (workflow(tags=("a\0b",)), "holds a NUL"),
         (workflow(run_timeout=timedelta(0)), "must be positive"),
         (workflow(schedule=Schedule(ContinuousTimetable())), "@continuous needs max_active_runs=1, not 16"),
         (
@@ -63,6 +77,15 @@ def test_a_plain_workflow_is_well_formed() -> None:
             "param 'day' has no default",
         ),
         (workflow(task("a"), result_task="b"), "'b', which does not exist"),
+        (
+            workflow(schedule=Schedule(AssetTimetable(AssetAll((AssetKey("a", "u"), AssetAliasKey("x" * 1001)))))),
+            "the schedule names asset 'xxxx",
+        ),
+        (workflow(task("a", outlets=(AssetRef("o", "é" * 501),))), "has 1,002 bytes: 1,000 are the most"),
+        (workflow(task("a", inlets=(AssetRef("o\0", "u"),))), "has a NUL character"),
+        (workflow(task("a", inlets=(AssetRef("", ""),))), "names an asset without a name or URI"),
+        (workflow(task("a", outlets=(AssetRef("o", "u", extra={"k": "x" * 70_000}),))), "65,536 are the most"),
+        (workflow(task("a", outlets=(AssetRef("o", "u", extra={"k": "\0"}),))), "whose extra has a NUL character"),
         (workflow(task("a b")), "'a b' is not a valid id"),
         (workflow(task("a"), task("a")), "has the id of another task"),
         (workflow(task("a"), groups=(GroupSpec("a"),)), "has the id of a task group"),
@@ -74,6 +97,10 @@ def test_a_plain_workflow_is_well_formed() -> None:
         (workflow(TaskSpec(task_id="a", operator="")), "has no operator"),
         (workflow(task("a", pool="")), "has no pool"),
         (workflow(task("a", pool_slots=0)), "takes 0 slots"),
+        (workflow(task("a", pool_slots=1 << 31)), "at most 2,147,483,647"),
+        (workflow(task("a", priority=-(1 << 31))), "has priority -2147483648"),
+        (workflow(task("a", pool="a\0b")), "has a NUL in its pool"),
+        (workflow(task("a", retry=RetrySpec(retries=1 << 31))), "less than 2,147,483,647"),
         (workflow(task("a", execution_timeout=timedelta(-1))), "must be positive"),
         (workflow(task("a", memory_limit=0)), "must be positive"),
         (workflow(task("a", max_active_per_run=0)), "at least 1"),
@@ -160,6 +187,13 @@ def test_a_cycle_is_named_along_its_arrows() -> None:
         check_workflow(workflow(task("a"), task("b", "a", "d"), task("c", "b"), task("d", "c"), task("e", "d")))
 
 
+def test_a_cycle_is_located_at_the_last_task_in_it() -> None:
+    lines = {"a": 5, "b": 6, "c": 8, "d": 9}
+    with pytest.raises(InvalidSpec) as caught:
+        topological_order({"a": ["c"], "b": ["a"], "c": ["b"], "d": []}, lines)
+    assert caught.value.line == 8
+
+
 def test_a_problem_is_located_at_its_task_or_else_at_its_workflow() -> None:
     located = task("a", pool_slots=0, source=SourceLocation("tasks.py", 9))
     first, second = find_problems(workflow(located, task("b", pool_slots=0)))
@@ -178,10 +212,10 @@ def test_the_rule_for_timetables_is_handed_in_and_its_refusal_is_located() -> No
 
 
 def test_tasks_stay_where_they_were_written_unless_they_wait_for_a_later_one() -> None:
-    assert topological_order({"a": [], "d": ["c"], "b": ["a"], "c": ["b"], "e": []}) == ["a", "b", "c", "d", "e"]
-    assert topological_order({"x": [], "y": [], "z": []}) == ["x", "y", "z"]
+    assert topological_order({"a": [], "d": ["c"], "b": ["a"], "c": ["b"], "e": []}, {}) == ["a", "b", "c", "d", "e"]
+    assert topological_order({"x": [], "y": [], "z": []}, {}) == ["x", "y", "z"]
 
 
 def test_a_chain_of_a_hundred_thousand_tasks_is_ordered_without_recursion() -> None:
     chain = {str(n): [str(n + 1)] if n < 100_000 else [] for n in range(100_001)}
-    assert topological_order(chain)[0] == "100000"
+    assert topological_order(chain, {})[0] == "100000"

@@ -1,7 +1,9 @@
 """One file per noun: what is sent and received of it, and its handlers."""
 
 from piper.web.resources import (
+    assets,
     audit,
+    backfills,
     code,
     connections,
     installation,
@@ -19,10 +21,12 @@ RESOURCES = (
     workflows.resource,
     runs.resource,
     run_commands.resource,
+    backfills.resource,
     tasks.resource,
     logs.resource,
     xcoms.resource,
     code.resource,
+    assets.resource,
     pools.resource,
     variables.resource,
     connections.resource,

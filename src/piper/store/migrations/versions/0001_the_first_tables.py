@@ -19,6 +19,121 @@ depends_on = None
 def upgrade() -> None:
     """Apply this step."""
     op.create_table(
+        "asset",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("group", sa.Text(), nullable=False),
+        sa.Column("extra", types.Json(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("created_at", types.Instant(), nullable=False),
+        sa.Column("updated_at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset")),
+        sa.UniqueConstraint("team", "name", "uri", name=op.f("uq_asset_team_name_uri")),
+    )
+    op.create_index("ix_asset_team_uri", "asset", ["team", "uri"], unique=False)
+    op.create_index(
+        "uq_asset_active_name",
+        "asset",
+        ["team", "name"],
+        unique=True,
+        sqlite_where=sa.text("active"),
+        postgresql_where=sa.text("active"),
+    )
+    op.create_index(
+        "uq_asset_active_uri",
+        "asset",
+        ["team", "uri"],
+        unique=True,
+        sqlite_where=sa.text("active"),
+        postgresql_where=sa.text("active"),
+    )
+    op.create_table(
+        "asset_alias",
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("alias", sa.Text(), nullable=False),
+        sa.Column("asset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("team", "alias", "asset", name=op.f("pk_asset_alias")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_asset_alias_asset", "asset_alias", ["asset"], unique=False)
+    op.create_table(
+        "asset_delivery",
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("event", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("asset", sa.BigInteger(), nullable=False),
+        sa.Column("run", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("workflow_id", "event", name=op.f("pk_asset_delivery")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_asset_delivery_run",
+        "asset_delivery",
+        ["run"],
+        unique=False,
+        sqlite_where=sa.text("run IS NOT NULL"),
+        postgresql_where=sa.text("run IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_asset_delivery_waiting",
+        "asset_delivery",
+        ["workflow_id", "asset"],
+        unique=False,
+        sqlite_where=sa.text("run IS NULL"),
+        postgresql_where=sa.text("run IS NULL"),
+    )
+    op.create_table(
+        "asset_event",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("asset", sa.BigInteger(), nullable=False),
+        sa.Column("at", types.Instant(), nullable=False),
+        sa.Column("extra", types.Json(), nullable=False),
+        sa.Column("workflow_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("run_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("task_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("map_index", sa.Integer(), server_default="-1", nullable=False),
+        sa.Column("partition_key", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_event")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_asset_event_asset_at_id", "asset_event", ["asset", "at", "id"], unique=False)
+    op.create_index("ix_asset_event_workflow_id_id", "asset_event", ["workflow_id", "id"], unique=False)
+    op.create_table(
+        "asset_event_alias",
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("alias", sa.Text(), nullable=False),
+        sa.Column("event", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("team", "alias", "event", name=op.f("pk_asset_event_alias")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_asset_event_alias_event", "asset_event_alias", ["event"], unique=False)
+    op.create_table(
+        "asset_queue",
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("asset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=False),
+        sa.Column("at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("workflow_id", "asset", name=op.f("pk_asset_queue")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "asset_reference",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_reference")),
+    )
+    op.create_index("ix_asset_reference_workflow_id", "asset_reference", ["workflow_id"], unique=False)
+    op.create_index("ix_asset_reference_team_name", "asset_reference", ["team", "name"], unique=False)
+    op.create_index("ix_asset_reference_team_uri", "asset_reference", ["team", "uri"], unique=False)
+    op.create_table(
         "attempt",
         sa.Column("instance", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("try_number", sa.Integer(), autoincrement=False, nullable=False),
@@ -61,6 +176,56 @@ def upgrade() -> None:
         sa.Column("previous", sa.Text(), nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("team", "seq", name=op.f("pk_audit")),
+    )
+    op.create_table(
+        "backfill",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("paused", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("from_date", types.Instant(), nullable=False),
+        sa.Column("to_date", types.Instant(), nullable=False),
+        sa.Column("reprocess", sa.Text(), nullable=False),
+        sa.Column("backwards", sa.Boolean(), nullable=False),
+        sa.Column("max_active_runs", sa.Integer(), nullable=False),
+        sa.Column("conf", types.Json(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("spec_hash", sa.Text(), nullable=False),
+        sa.Column("snapshot", sa.Text(), nullable=False),
+        sa.Column("bundle", sa.Text(), nullable=False),
+        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("first_date", types.Instant(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("cursor", types.Instant(), nullable=True),
+        sa.Column("created", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("rerun", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("existed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("in_flight", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_at", types.Instant(), nullable=False),
+        sa.Column("created_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("ended_at", types.Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backfill")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_backfill_unended",
+        "backfill",
+        ["shard"],
+        unique=False,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_index("ix_backfill_workflow_id", "backfill", ["workflow_id"], unique=False)
+    op.create_index(
+        "uq_backfill_active",
+        "backfill",
+        ["workflow_id"],
+        unique=True,
+        sqlite_where=sa.text("state IN ('creating', 'running')"),
+        postgresql_where=sa.text("state IN ('creating', 'running')"),
     )
     op.create_table(
         "bundle",
@@ -194,6 +359,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('queued', 'running')"),
         postgresql_where=sa.text("state IN ('queued', 'running')"),
     )
+    op.create_index(
+        "ix_run_backfill",
+        "run",
+        ["backfill", "state"],
+        unique=False,
+        sqlite_where=sa.text("backfill IS NOT NULL"),
+        postgresql_where=sa.text("backfill IS NOT NULL"),
+    )
     op.create_index("ix_run_workflow_id_run_after", "run", ["workflow_id", "run_after"], unique=False)
     op.create_table(
         "shard",
@@ -258,6 +431,7 @@ def upgrade() -> None:
         sa.Column("pool", sa.Text(), nullable=False),
         sa.Column("pool_slots", sa.Integer(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("backfill", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("label", sa.Text(), server_default="", nullable=False),
         sa.Column("scheduled_at", types.Instant(), nullable=True),
@@ -288,7 +462,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_task_instance_scheduled",
         "task_instance",
-        ["pool", "team", sa.literal_column("priority DESC"), "id"],
+        ["pool", "team", "backfill", sa.literal_column("priority DESC"), "id"],
         unique=False,
         sqlite_where=sa.text("state = 'scheduled'"),
         postgresql_where=sa.text("state = 'scheduled'"),
@@ -377,3 +551,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run", "task_id", "key", "map_index", name=op.f("pk_xcom")),
         sqlite_with_rowid=False,
     )
+    for statement in _AUDIT_GUARDS[op.get_bind().dialect.name]:
+        op.execute(statement)
+
+
+_AUDIT_GUARDS = {
+    "sqlite": (
+        """CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+        """CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$""",
+        """CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()""",
+    ),
+}
