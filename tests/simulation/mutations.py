@@ -10,12 +10,14 @@ from typing import Any
 from unittest import mock
 
 import sqlalchemy
+from msgspec.structs import replace
 
 from piper.core import run
 from piper.core import trigger_rules as rules
 from piper.core.graph import Graph, Watch
+from piper.model.events import TriggerFired
 from piper.model.states import TaskState
-from piper.scheduler import assets
+from piper.scheduler import assets, commit
 from piper.store import database, grants, instances, schema
 from piper.task_api import batch
 from piper.task_api.handshake import Verdict
@@ -170,6 +172,33 @@ def without_scope() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_trigger_transaction() -> Iterator[None]:
+    """Instances move, and their triggers stay."""
+    with mock.patch.object(commit, "apply_trigger_effects", return_value=None):
+        yield
+
+
+@contextmanager
+def without_identity_of_waits() -> Iterator[None]:
+    """Whatever waits is resumed by whatever fires, be it for an earlier wait."""
+    judge, report = batch.judge_report, run._Draft._report
+
+    def judge_any(execution: Any, event: Any) -> Verdict:
+        if isinstance(event, TriggerFired) and execution is not None and execution.state is TaskState.DEFERRED:
+            return Verdict.GRANT
+        return judge(execution, event)
+
+    def report_any(draft: Any, event: Any) -> None:
+        if isinstance(event, TriggerFired):
+            ti = draft.at(draft.place_of(event.identity.instance))
+            event = replace(event, identity=ti.identity)
+        report(draft, event)
+
+    with mock.patch.object(batch, "judge_report", judge_any), mock.patch.object(run._Draft, "_report", report_any):
+        yield
+
+
 MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = MappingProxyType(
     {
         "no fence": without_fence,
@@ -184,5 +213,7 @@ MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = M
         "no telling of watchers": without_telling_watchers,
         "no decisions": without_decisions,
         "no scope of teardowns": without_scope,
+        "triggers apart from their instances": without_trigger_transaction,
+        "fires without identity": without_identity_of_waits,
     }
 )
