@@ -170,6 +170,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         return Path(self.serializer.dags).expanduser() if self.serializer.dags else self.home / "dags"
 
     @property
+    def plugins(self) -> Path | None:
+        """The folder of plugins for all bundles, if there is one."""
+        return Path(self.core.plugins_folder).expanduser().absolute() if self.core.plugins_folder else None
+
+    @property
+    def for_files(self) -> dict[str, str]:
+        """How workflow files are loaded, as variables for the processes that load them (`piper.compat`)."""
+        return {
+            "PIPER_CORE__AIRFLOW_MODE": self.core.airflow_mode.value,
+            "PIPER_CORE__PLUGINS_FOLDER": str(self.plugins or ""),
+        }
+
+    @property
     def token_file(self) -> Path:
         """Holds the token that the command line calls the web server with (mode 0600)."""
         return self.home / "token"
