@@ -303,9 +303,11 @@ def shown_value(name: str, value: Any) -> str:
 
 
 def _masked(value: str) -> str:
-    """A secret, hidden; of an address only the password."""
+    """A secret, hidden; of an address only its passwords, before the host or in the query."""
     if "://" in value:
-        return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1********@", value)
+        address, mark, query = value.partition("?")
+        address = re.sub(r"(://[^:/@]*:).*@", r"\1********@", address)
+        return address + mark + re.sub(r"(password=)[^&]*", r"\1********", query)
     return "********" if value else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import NamedTuple
 
@@ -20,8 +20,8 @@ from piper.model.spec import WorkflowSpec, encode_spec, spec_hash
 from piper.store.backfills import create_backfill
 from tests.simulation.workflows import MONDAY
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TEN_MINUTES = timedelta(minutes=10)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def ask(dice: Random, connection: Connection, spec: WorkflowSpec, now: datetime) -> Backfill:
@@ -135,14 +135,17 @@ class BackfillMonitor(Struct):
         return ""
 
     def look_at_rest(self, dates: Mapping[str, set[int]]) -> str:
-        """What is wrong at the end; `dates` are those that have runs, by workflow, in microseconds since 1970."""
+        """What is wrong at the end.
+
+        Arguments:
+            dates: of each workflow that runs every ten minutes, those that have runs, in microseconds since 1970.
+        """
         for row in self.rows.values():
             if row.state not in ("completed", "cancelled"):
                 return f"{row} has not ended (I9)"
-            first, last = (EPOCH + timedelta(microseconds=moment) for moment in (row.from_date, row.to_date))
-            wanted = {int((first + n * TEN_MINUTES - EPOCH) / timedelta(microseconds=1)) for n in range(row.total)}
-            if row.state == "completed" and not wanted <= dates[row.workflow_id]:
-                return f"{row} has left out {sorted(wanted - dates[row.workflow_id])} between {first} and {last}"
+            wanted = {row.from_date + n * TEN_MINUTES // MICROSECOND for n in range(row.total)}
+            if row.state == "completed" and not wanted <= dates.get(row.workflow_id, wanted):
+                return f"{row} has left out {sorted(wanted - dates[row.workflow_id])}"
         return ""
 
 
