@@ -16,8 +16,10 @@ from sqlalchemy import Connection, insert, select, update
 from piper.artifacts import ArtifactStore
 from piper.executor.lost_workers import lose_all_on
 from piper.executor.service import ExecutorService
-from piper.model.errors import Conflict
+from piper.model.errors import CallerError, Conflict
 from piper.model.events import (
+    BackfillPauseChanged,
+    BackfillQueued,
     Clear,
     Deferred,
     Event,
@@ -47,6 +49,7 @@ from piper.store.events import append_events, event_row
 from piper.store.runs import create_run
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from tests.simulation import backfilling
 from tests.simulation.assets import AssetMonitor, changes_of, lay_assets, random_consumer, with_outlets
 from tests.simulation.ledger import Ledger
 from tests.simulation.monitor import Monitor
@@ -358,6 +361,7 @@ class World:
 
     def move_executor(self) -> None:
         self.talk("executor ticks")
+        self.monitor.note_what_is_fresh()
         self.executor.tick()
 
     def move_takeover(self) -> None:
@@ -465,9 +469,13 @@ class World:
 
     def move_people(self) -> None:
         """A person triggers, clears, marks, pauses."""
-        what = self.dice.choice(["trigger", "trigger", "clear", "clear", "clear", "mark", "mark_run", "pause"])
+        what = self.dice.choice(
+            ["trigger", "trigger", "clear", "clear", "clear", "mark", "mark_run", "pause", "backfill", "backfill"]
+        )
         runs = list(self.monitor.runs.values())
-        if what == "trigger" or not runs:
+        if what == "backfill":
+            self._backfill()
+        elif what == "trigger" or not runs:
             self._trigger()
         elif what == "pause":
             workflow = self.dice.choice(sorted(self.specs))
@@ -525,6 +533,25 @@ class World:
         except Conflict:
             self.talk("a person triggers a run that exists")
 
+    def _backfill(self) -> None:
+        """A person asks for a backfill, or says something to one."""
+        known = sorted(self.monitor.backfills.rows.values())
+        if known and self.dice.random() < 0.5:
+            row = self.dice.choice(known)
+            event = backfilling.command_about(self.dice, row.id)
+            self.talk(f"a person says {event}")
+            self._append(shard_of(row.workflow_id), None, event)
+            return
+        spec = self.specs[self.dice.choice(sorted(self.specs))]
+        now = self.clock.now()
+        try:
+            with self.people.write() as connection:
+                made = backfilling.ask(self.dice, connection, spec, now)
+                append_events(connection, [event_row(made.shard, None, BackfillQueued(made.id), now)])
+            self.talk(f"a person asks for {made}")
+        except CallerError as refused:
+            self.talk(f"a person asks for a backfill in vain: {refused}")
+
     def _append(self, shard: int, run: int | None, event: Event) -> None:
         with self.people.write() as connection:
             append_events(connection, [event_row(shard, run, event, self.clock.now())])
@@ -570,12 +597,14 @@ class World:
         self.calm = True
         for workflow in sorted(self.specs):
             self._append(shard_of(workflow), None, PauseChanged(workflow, False))
+        for row in self.monitor.backfills.rows.values():
+            self._append(shard_of(row.workflow_id), None, BackfillPauseChanged(row.id, paused=False))
         self.clock.at = max(self.clock.at, HORIZON + timedelta(seconds=1))
         idle = 0
         for _ in range(20_000):
             before = self.monitor.commits
             self.move_scheduler()
-            self.executor.tick()
+            self.move_executor()
             for _ in range(len(self.backend.dispatches)):
                 self.move_worker_start()
             while self.running:
