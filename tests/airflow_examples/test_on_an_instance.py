@@ -1,6 +1,6 @@
 """The 39 plain files end as on Airflow on a running Piper: real processes, a real database, now.
 
-The asset files and the four named ones are not run here yet: they need what a scheduler does with asset events, and a
+The asset files have a module of their own. The four named ones are not run here yet: they need a
 triggerer. `test_playing` runs them in this process.
 """
 

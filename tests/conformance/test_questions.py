@@ -327,10 +327,6 @@ def test_states_of_the_own_run_are_by_task_and_map_index(world: World, asker: Id
     assert states == {"t": {-1: TaskState.RUNNING}, "mapped": {0: TaskState.SUCCESS, 1: TaskState.SUCCESS}}
 
 
-def test_there_are_no_asset_events_yet(world: World, asker: Identity) -> None:
-    assert world.ask(asker, wire.GetAssetEvents("a"), list) == []
-
-
 def test_what_only_a_supervisor_answers_is_not_a_question(world: World, asker: Identity) -> None:
     assert world.problem(asker, wire.Mask(("x",))).kind == "invalid"
 

@@ -78,8 +78,8 @@ class Monitor:
         self._terms: list[tuple] = []
         self.commits = 0
 
-    def after_commit(self, actor: str, now: datetime, cleared: bool) -> None:
-        """Compare with the commit before.
+    def after_commit(self, actor: str, now: datetime, cleared: bool) -> list[tuple[Row | None, Row]]:
+        """Compare with the commit before. Returns (before, after) of the instances that it changed.
 
         Arguments:
             actor: the member id of the scheduler or executor that committed, or another name.
@@ -108,6 +108,7 @@ class Monitor:
         self._check_limits(rows, runs)
         self._check_runs(runs, now)
         self._rows, self._runs, self._epochs, self._terms = rows, runs, epochs, terms
+        return changed
 
     def _check_terms(self, actor, changed, runs, epochs) -> None:
         """I17: who moves an instance as its owner owns its shard at that moment; I18: epochs only rise."""

@@ -11,6 +11,7 @@ from unittest import mock
 import sqlalchemy
 
 from piper.model.states import TaskState
+from piper.scheduler import assets
 from piper.store import database, grants, instances, schema
 from piper.task_api import batch
 from piper.task_api.handshake import Verdict
@@ -90,11 +91,27 @@ def without_unique_runs() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_consuming_changes() -> Iterator[None]:
+    """A workflow hears of a change of an asset again and again: the news is not deleted with what it causes."""
+    with mock.patch.object(assets, "delete_events", return_value=None):
+        yield
+
+
+@contextmanager
+def without_taking_events() -> Iterator[None]:
+    """A run by assets leaves what it was made for where it was."""
+    with mock.patch.object(assets, "take", return_value=None):
+        yield
+
+
 MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = MappingProxyType(
     {
         "no fence": without_fence,
         "no start handshake": without_start_handshake,
         "no source-state guard": without_source_states,
         "no unique run key": without_unique_runs,
+        "news of assets not consumed": without_consuming_changes,
+        "events of assets not taken": without_taking_events,
     }
 )

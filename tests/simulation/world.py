@@ -48,6 +48,7 @@ from piper.store.events import append_events, event_row
 from piper.store.runs import create_run
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from tests.simulation.assets import AssetMonitor, changes_of, lay_assets, random_consumer, with_outlets
 from tests.simulation.ledger import Ledger
 from tests.simulation.monitor import Monitor
 from tests.simulation.workflows import MONDAY, random_workflow
@@ -161,10 +162,11 @@ class World:
         keys = Keys([bytes(32)])
         self.tokens = Tokens(keys)
         people = self.database("people")
-        self.specs = {s.workflow_id: s for s in (self._workflow(n) for n in range(self.dice.randint(1, 3)))}
+        self.specs = {s.workflow_id: s for s in self._cast()}
         self._lay_foundation(people)
         self.people = people
         self.monitor = Monitor(str(folder / "piper.db"), self.specs, POOLS)
+        self.assets = AssetMonitor(str(folder / "piper.db"), self.specs, self.ledger)
         self._cleared = False
         self.wakeups = Wakeups()
         artifacts = ArtifactStore(folder / "artifacts")
@@ -187,6 +189,14 @@ class World:
         for database in self._databases:
             database.close()
 
+    def _cast(self) -> list[WorkflowSpec]:
+        """The workflows of the play; in half of the plays some change assets, and others are scheduled by these."""
+        specs = [self._workflow(number) for number in range(self.dice.randint(1, 3))]
+        if self.dice.random() < 0.5:
+            return specs
+        producers = [with_outlets(self.dice, spec) for spec in specs]
+        return producers + [random_consumer(self.dice, number) for number in range(self.dice.randint(1, 3))]
+
     def _workflow(self, number: int) -> WorkflowSpec:
         spec = random_workflow(self.dice, number)
         return replace(spec, schedule=replace(spec.schedule, end=HORIZON))
@@ -204,6 +214,7 @@ class World:
                     for n, slots in POOLS.items()
                 ],
             )
+            lay_assets(connection, self.specs.values())
             for spec in self.specs.values():
                 body = encode_spec(spec)
                 digest = spec_hash(body)
@@ -279,7 +290,8 @@ class World:
     def after_commit(self, actor: str) -> None:
         """Every commit is looked at."""
         if self.monitor is not None:
-            self.monitor.after_commit(actor, self.clock.now(), self._cleared)
+            changed = self.monitor.after_commit(actor, self.clock.now(), self._cleared)
+            self.assets.after_commit(changed, self.monitor.runs, self._cleared)
 
     # --- moves ---------------------------------------------------------------------------------
 
@@ -306,6 +318,7 @@ class World:
         self.heal()
         self.monitor.check_schedules(min(self.clock.now(), HORIZON), {})
         self.monitor.check_rest()
+        self.assets.check_rest()
 
     def _do(self, move: Callable[[], None]) -> None:
         self._acting += 1
@@ -402,6 +415,7 @@ class World:
         self.ledger.end(identity)
         self.talk(f"{identity} of {running.context.task.task_id} reports {type(report.event).__name__}")
         self.said.append((running.token, report))
+        self.ledger.note_changes(report.event)
         self._ask(Call(2, identity, running.token, report))
 
     def move_old_report(self) -> None:
@@ -522,7 +536,7 @@ class World:
             below = [t.task_id for t in self.specs[context.run.workflow_id].tasks if task.task_id in t.upstream]
             chosen = tuple(t for t in below if self.dice.random() < 0.5)
             decision = Decision(followed=chosen) if self.dice.random() < 0.7 else Decision(skip_descendants=True)
-        return Succeeded(identity, self.dice.choice([0, 1, 2, 3]), decision)
+        return Succeeded(identity, self.dice.choice([0, 1, 2, 3]), decision, changes_of(self.dice, task))
 
     # --- rest ----------------------------------------------------------------------------------
 

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from piper.model.assets import problem_of_extra, problem_of_name
 from piper.model.errors import AuthorError, InvalidSpec
 from piper.model.ids import check_group_id, check_workflow_id
-from piper.model.schedule import ContinuousTimetable, NeverTimetable, Timetable
+from piper.model.schedule import AssetAliasKey, AssetKey, ContinuousTimetable, NeverTimetable, Timetable, keys_of
 from piper.model.spec import (
     FORMAT,
+    AssetRef,
     LengthExpression,
     LiteralLength,
     ResultLength,
@@ -124,6 +126,10 @@ def _workflow_problems(spec: WorkflowSpec) -> Iterator[AuthorError]:
         for name, param in spec.params.items():
             if param.required:
                 yield _problem(where, f"param {name!r} has no default, and the schedule cannot give it a value")
+    condition = getattr(spec.schedule.timetable, "condition", None)
+    for key in keys_of(condition):
+        for reason in _asset_problems(key):
+            yield _problem(where, f"the schedule {reason}")
     if spec.result_task and all(task.task_id != spec.result_task for task in spec.tasks):
         yield _problem(where, f"the result is that of task {spec.result_task!r}, which does not exist")
 
@@ -284,11 +290,24 @@ def _value_problems(task: TaskSpec) -> Iterator[str]:
         yield f"has unknown callbacks {sorted(unknown)}: there are {sorted(TASK_CALLBACKS)}"
     if task.start is not None and task.end is not None and task.end < task.start:
         yield f"ends ({task.end}) before it starts ({task.start})"
+    for named in (*task.inlets, *task.outlets):
+        yield from _asset_problems(named)
     if task.sensor is not None:
         if task.sensor.mode not in SENSOR_MODES:
             yield f"has mode {task.sensor.mode!r}: a sensor's is one of {', '.join(SENSOR_MODES)}"
         if task.sensor.poke_interval < _ZERO or task.sensor.timeout < _ZERO:
             yield "has a negative poke interval or timeout"
+
+
+def _asset_problems(named: AssetKey | AssetAliasKey | AssetRef) -> Iterator[str]:
+    names = (named.name,) if isinstance(named, AssetAliasKey) else (named.name, named.uri)
+    if not any(names):
+        yield "names an asset without a name or URI"
+    for name in names:
+        if problem := problem_of_name(name):
+            yield f"names asset {problem}"
+    if isinstance(named, AssetRef) and (problem := problem_of_extra(named.extra)):
+        yield f"names asset {named.name[:40]!r}, whose extra {problem}"
 
 
 def _retry_problems(retry: RetrySpec) -> Iterator[str]:

@@ -110,6 +110,10 @@ class TaskContext(Struct, frozen=True, omit_defaults=True):
     """Small upstream values that the arguments refer to, `"task_id/key"` → JSON text."""
     log: str = ""
     """Where its log goes, relative to the log store's root."""
+    assets: tuple[AssetRef, ...] = ()
+    """What the references by name or URI alone, among its inlets and outlets, stand for."""
+    inactive_assets: tuple[AssetRef, ...] = ()
+    """Those of its inlets and outlets that are not active: user code may not be entered."""
 
 
 class Start(Struct, frozen=True, tag="start"):

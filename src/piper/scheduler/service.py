@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from piper.core.memory import Cancel, Changes, Facts, RunEnded, RunMemory
+from piper.core.memory import AssetsChanged, Cancel, Changes, Facts, RunEnded, RunMemory
 from piper.core.outcomes import after_run
 from piper.core.run import Begin, Due, PastChanged, RunEvent, RunOverdue, step
 from piper.core.starts import OWN_LANE, lane_of
@@ -20,6 +20,7 @@ from piper.model.events import BackfillCommand, PauseChanged, RunQueued, SpecPub
 from piper.model.run import Identity, Run, TaskInstance
 from piper.model.states import RunState, RunType, TaskState
 from piper.model.workflow import ScheduledWorkflow
+from piper.scheduler.assets import AssetNews, AssetQueues
 from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
@@ -81,6 +82,7 @@ class SchedulerService(Service):
         self._by_time = by_time
         self.book = RunBook(database)
         self._schedules = Schedules(database, self.book)
+        self._assets = AssetQueues(database, self.book)
         self._backfills = Backfills(database, self.book)
         self._epochs: Mapping[int, int] = {}
         self._news: dict[int, list[RunEvent]] = {}
@@ -123,7 +125,7 @@ class SchedulerService(Service):
         except Exception:
             self._forget_everything()  # what was decided may or may not be written: read it all again
             raise
-        busy = undecided or made_runs or filling or bool(self._startable) or bool(self._news)
+        busy = undecided or made_runs or filling or bool(self._startable) or bool(self._news) or self._assets.has_work
         return 0.0 if busy or len(stored) == EVENTS_PER_TICK else self._seconds_to_wait(now)
 
     def _seconds_to_wait(self, now: datetime) -> float:
@@ -148,6 +150,7 @@ class SchedulerService(Service):
                 instances = instances_of_runs(connection, (r.id for r in runs))
             self._backfills.load(won)
             self._take_in((run, instances[run.id]) for run in runs)
+            self._assets.take_over(won)
             self._schedules_looked_at = None
         self._epochs = epochs
 
@@ -172,6 +175,7 @@ class SchedulerService(Service):
         self._timers.clear()
         self._startable.clear()
         self._followers.clear()
+        self._assets.forget_everything()
 
     # --- what has happened ---------------------------------------------------------------------
 
@@ -185,6 +189,9 @@ class SchedulerService(Service):
         for_workflows = [s for s in stored if isinstance(s.event, SpecPublished | PauseChanged)]
         if for_workflows:
             self._hear_of_workflows(for_workflows, fence, now)
+        if self._by_time:
+            self._follow_assets([s for s in stored if isinstance(s.event, AssetNews)], fence, now)
+            stored = [s for s in stored if not isinstance(s.event, AssetNews)]
         for_backfills = [s for s in stored if isinstance(s.event, BackfillCommand)]
         if for_backfills:
             self._startable |= self._backfills.hear(for_backfills, fence, now)
@@ -215,7 +222,12 @@ class SchedulerService(Service):
             workflows[workflow.workflow_id] = batch.workflows[workflow.workflow_id] = workflow
         batch.commit(self._database, fence)
         self._remember(batch)
+        self._assets.reconsider(workflows)
         self._schedules_looked_at = None
+
+    def _follow_assets(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> None:
+        """Apply news of assets, and make the runs that they call for."""
+        self._take_in((run, []) for run in self._assets.follow(events, fence, now))
 
     def _follow_schedules(self, fence: Fence, now: datetime) -> bool:
         """Make the runs that are due; looks at the database when something may be due, or once a poll."""
@@ -436,7 +448,7 @@ class SchedulerService(Service):
     def _remember(self, batch: Batch) -> None:
         """Make the committed batch true in memory, and tell those whom it concerns."""
         cancelled: list[Identity] = []
-        scheduled = False
+        scheduled = assets = False
         for workflow in batch.workflows.values():
             self._refresh(workflow)
         for memory, changes in batch.steps:
@@ -450,6 +462,7 @@ class SchedulerService(Service):
             scheduled = scheduled or any(map(_concerns_the_executor, [*changed, *changes.before.values()]))
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
+            assets = assets or any(isinstance(e, AssetsChanged) for e in changes.effects)
             if moved or memory.run.state.finished:
                 self._file(memory)
             if repinned:
@@ -459,12 +472,16 @@ class SchedulerService(Service):
             self._cancel(cancelled)
         if scheduled:
             self._wakeups.notify("executor")
+        if assets:  # whoever owns what is scheduled by them, this one included
+            self._wakeups.notify("scheduler")
 
     def _file(self, memory: RunMemory) -> None:
         """A run has begun, ended, or is to begin again."""
         run = memory.run
         self.book.file(memory)
         self._startable.add(run.workflow_id)
+        if run.state.finished:
+            self._assets.run_ended(run.workflow_id)
         if run.state is RunState.RUNNING:
             self._set_timeout(memory)
 

@@ -16,8 +16,21 @@ from sqlalchemy import Connection, and_, func, or_, select
 from piper.model.events import Event
 from piper.model.ids import shard_of
 from piper.model.states import RunState
+from piper.store.assets import forget_namings
 from piper.store.events import event_row
-from piper.store.schema import attempt, backfill, bundle, event, run, task_instance, workflow, workflow_version, xcom
+from piper.store.schema import (
+    asset_delivery,
+    asset_queue,
+    attempt,
+    backfill,
+    bundle,
+    event,
+    run,
+    task_instance,
+    workflow,
+    workflow_version,
+    xcom,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +71,11 @@ def find_unended_backfill(connection: Connection, workflow_id: str) -> int | Non
     ).scalar()
 
 
-def delete_workflow(connection: Connection, workflow_id: str) -> int:
+def delete_workflow(connection: Connection, workflow_id: str, now: datetime) -> int:
     """Remove a workflow with its versions and its whole history; returns how many runs there were.
 
-    Specs stay: they are shared by hash, and collected by a chore. Nothing of it may be running.
+    Specs stay: they are shared by hash, and collected by a chore. So do the events of assets that it has caused, which
+    are history of the assets. Nothing of it may be running.
     """
     numbers = select(run.c.id).where(run.c.workflow_id == workflow_id).scalar_subquery()
     instances = select(task_instance.c.id).where(task_instance.c.run.in_(numbers)).scalar_subquery()
@@ -69,6 +83,9 @@ def delete_workflow(connection: Connection, workflow_id: str) -> int:
     connection.execute(xcom.delete().where(xcom.c.run.in_(numbers)))
     connection.execute(task_instance.delete().where(task_instance.c.run.in_(numbers)))
     runs = connection.execute(run.delete().where(run.c.workflow_id == workflow_id)).rowcount
+    forget_namings(connection, [workflow_id], now)
+    connection.execute(asset_delivery.delete().where(asset_delivery.c.workflow_id == workflow_id))
+    connection.execute(asset_queue.delete().where(asset_queue.c.workflow_id == workflow_id))
     connection.execute(backfill.delete().where(backfill.c.workflow_id == workflow_id))
     connection.execute(workflow_version.delete().where(workflow_version.c.workflow_id == workflow_id))
     connection.execute(workflow.delete().where(workflow.c.workflow_id == workflow_id))

@@ -34,6 +34,7 @@ from piper.store.executions import (
     lock,
 )
 from piper.store.xcoms import StoredXCom, XComKey, delete_xcoms_of, find_xcoms, store_xcoms
+from piper.task_api.assets import TaskAssets, assets_of_tasks, check_changes
 from piper.task_api.handshake import OUTCOMES, PAUSES, Verdict, is_open, judge_report, judge_start
 from piper.task_api.problems import NOT_YET, STALE, problem_of
 from piper.task_api.runs import RunCache
@@ -118,6 +119,7 @@ class Batch:
         elif isinstance(request, wire.Report):
             if request.event.identity != identity:
                 raise Invalid("a report must be about the execution in whose name it is made")
+            check_changes(request.event)
             self._reports.append((call, request, self._put(request.xcoms)))
 
     def _put(self, pushes: Iterable[XComPush]) -> list[tuple[str, StoredXCom]]:
@@ -218,10 +220,11 @@ class Batch:
             if one.plan.element_of:
                 wanted[XComKey(run, one.plan.element_of, RETURN_KEY, UNMAPPED)] = None
         found = find_xcoms(connection, list(wanted)) if wanted else {}
-        for one in started:
-            self.replies.append(Reply(one.call.id, self._context(one, found)))
+        assets = assets_of_tasks(connection, [(one.run.team, one.plan.task) for one in started])
+        for one, its_assets in zip(started, assets, strict=True):
+            self.replies.append(Reply(one.call.id, self._context(one, found, its_assets)))
 
-    def _context(self, one: _Started, found: dict[XComKey, StoredXCom]) -> TaskContext:
+    def _context(self, one: _Started, found: dict[XComKey, StoredXCom], assets: TaskAssets) -> TaskContext:
         execution, plan, run = one.execution, one.plan, one.run
         task = plan.task
         reads = ((f"{task_id}/{key}", XComKey(execution.run, task_id, key, UNMAPPED)) for task_id, key in plan.reads)
@@ -241,6 +244,8 @@ class Batch:
             element=self._element(execution, plan, found),
             xcoms={name: value for name, value in xcoms.items() if value is not None and len(value) <= PREFETCHED},
             log=log_path(execution.instance, execution.try_number),
+            assets=assets.resolved,
+            inactive_assets=assets.inactive,
         )
 
     def _element(self, execution: Execution, plan: TaskPlan, found: dict[XComKey, StoredXCom]) -> XComFound | None:

@@ -20,6 +20,7 @@ from piper.store.executions import Execution, RunFacts
 from piper.store.variables import read_variable
 from piper.store.visible import RunFilter
 from piper.store.xcoms import XComKey, count_values, find_xcoms, latest_run_with, span_of_values
+from piper.task_api.assets import events_for
 from piper.task_api.specs import KnownSpec, SpecCache
 from piper.task_api.values import TooLarge, XComValues
 
@@ -193,5 +194,5 @@ def _instance_states(
     return visible.instance_states(connection, asker.execution.run, question.task_ids)  # type: ignore[return-value]
 
 
-def _asset_events(connection: Connection, asker: Asker, question: wire.GetAssetEvents) -> list[Any]:
-    return []  # assets have no tables yet
+def _asset_events(connection: Connection, asker: Asker, question: wire.GetAssetEvents) -> list[wire.AssetEventFound]:
+    return events_for(connection, asker.team, asker.execution.run, question)

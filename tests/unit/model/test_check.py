@@ -9,9 +9,20 @@ import pytest
 
 from piper.model.check import check_workflow, find_problems, topological_order
 from piper.model.errors import InvalidSchedule, InvalidSpec
-from piper.model.schedule import ContinuousTimetable, CronTimetable, OnceTimetable, Schedule, Timetable
+from piper.model.schedule import (
+    AssetAliasKey,
+    AssetAll,
+    AssetKey,
+    AssetTimetable,
+    ContinuousTimetable,
+    CronTimetable,
+    OnceTimetable,
+    Schedule,
+    Timetable,
+)
 from piper.model.spec import (
     FORMAT,
+    AssetRef,
     ConcatLength,
     GroupSpec,
     LiteralLength,
@@ -63,6 +74,15 @@ def test_a_plain_workflow_is_well_formed() -> None:
             "param 'day' has no default",
         ),
         (workflow(task("a"), result_task="b"), "'b', which does not exist"),
+        (
+            workflow(schedule=Schedule(AssetTimetable(AssetAll((AssetKey("a", "u"), AssetAliasKey("x" * 1001)))))),
+            "the schedule names asset 'xxxx",
+        ),
+        (workflow(task("a", outlets=(AssetRef("o", "é" * 501),))), "has 1,002 bytes: 1,000 are the most"),
+        (workflow(task("a", inlets=(AssetRef("o\0", "u"),))), "has a NUL character"),
+        (workflow(task("a", inlets=(AssetRef("", ""),))), "names an asset without a name or URI"),
+        (workflow(task("a", outlets=(AssetRef("o", "u", extra={"k": "x" * 70_000}),))), "65,536 are the most"),
+        (workflow(task("a", outlets=(AssetRef("o", "u", extra={"k": "\0"}),))), "whose extra has a NUL character"),
         (workflow(task("a b")), "'a b' is not a valid id"),
         (workflow(task("a"), task("a")), "has the id of another task"),
         (workflow(task("a"), groups=(GroupSpec("a"),)), "has the id of a task group"),
