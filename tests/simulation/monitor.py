@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from piper.core.task import TABLE
+from piper.model.run import Decision
 from piper.model.spec import WorkflowSpec
 from piper.model.states import FINISHED, TaskState
-from tests.simulation.reference import may_run
+from tests.simulation.reference import Ended, Rows, faults, has_failed, may_run
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OCCUPIED = ("scheduled", "queued", "running", "restarting")
@@ -60,6 +63,19 @@ class Row(NamedTuple):
     pool_slots: int
 
 
+def _drawn(spec: WorkflowSpec, rows: Rows) -> str:
+    """A run for a person to look at."""
+    lines = [f"{group.group_id} is mapped over {group.mapped}" for group in spec.groups]
+    for task in spec.tasks:
+        nature = [n for n in ("setup", "teardown", "branches", "depends_on_past") if getattr(task, n)]
+        about = f"{task.task_id} {task.trigger_rule} below {task.upstream} {task.mapped or ''} {nature or ''}"
+        ends = {
+            i: tuple(v for v in at if v not in (None, "")) for (name, i), at in rows.items() if name == task.task_id
+        }
+        lines.append(f"{about}: {ends}")
+    return "\n    ".join(["", *lines])
+
+
 class Monitor:
     """Remembers the rows of the last commit and compares.
 
@@ -76,6 +92,8 @@ class Monitor:
         self._runs: dict[int, tuple] = {}
         self._epochs: dict[int, tuple[str, int]] = {}
         self._terms: list[tuple] = []
+        self._hurried: set[int] = set()
+        """Runs in which something else than their own ends has ended tasks: a timeout, the first failure."""
         self.commits = 0
 
     def after_commit(self, actor: str, now: datetime, cleared: bool) -> list[tuple[Row | None, Row]]:
@@ -96,7 +114,7 @@ class Monitor:
         runs = {
             r[0]: r
             for r in self._db.execute(
-                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after FROM run"
+                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason FROM run"
             )
         }
         terms = self._db.execute("SELECT shard, owner, epoch FROM shard").fetchall()
@@ -107,6 +125,10 @@ class Monitor:
         self._check_rules(changed, rows, runs)
         self._check_limits(rows, runs)
         self._check_runs(runs, now)
+        self._hurried |= {number for number, run in runs.items() if run[8] == "timed_out"}
+        self._hurried |= {
+            row.run for _, row in changed if row.state == "failed" and self._specs[runs[row.run][1]].fail_fast
+        }
         self._rows, self._runs, self._epochs, self._terms = rows, runs, epochs, terms
         return changed
 
@@ -223,6 +245,39 @@ class Monitor:
         events = self._db.execute("SELECT count(*) FROM event").fetchone()[0]
         if events:
             raise Broken(f"{events} events wait at rest (I9)")
+
+    def check_ends(self, marked: Set[int], cleared: Set[int]) -> None:
+        """I8 at rest: how every instance has ended follows from how those above it ended, and the run from its leaves.
+
+        Arguments:
+            marked: runs in which a person has set states, or made something run again and not what is below it.
+            cleared: runs in which a person has made tasks run again, with everything below them.
+        """
+        for number, run in self._runs.items():
+            spec, rows = self._specs[run[1]], self._ended(number)
+            if number in marked or number in self._hurried or not rows:
+                continue
+            found = faults(spec, rows, cleared=number in cleared)
+            if found:
+                raise Broken(f"run {run[:5]} has ended with {_drawn(spec, rows)}\n  {'; '.join(found)} (I8)")
+            stuck = run[8] == "all_tasks_deadlocked"
+            if stuck != any(at.state not in FINISHED for at in rows.values()):
+                raise Broken(f"run {run[:5]} has ended for the reason {run[8]}: {_drawn(spec, rows)}")
+            if not stuck and not spec.fail_fast and (run[4] == "failed") != has_failed(spec, rows):
+                raise Broken(f"run {run[:5]} has ended though its leaves say otherwise: {_drawn(spec, rows)}")
+
+    def _ended(self, run: int) -> dict[tuple[str, int], Ended]:
+        found = self._db.execute(
+            "SELECT t.task_id, t.map_index, t.state, a.state, t.result_length, t.decision FROM task_instance t"
+            " LEFT JOIN attempt a ON a.instance = t.id AND a.try_number = t.try_number WHERE t.run = ?",
+            (run,),
+        )
+        return {
+            (task_id, index): Ended(
+                state, attempt or "", length, None if decision is None else msgspec.json.decode(decision, type=Decision)
+            )
+            for task_id, index, state, attempt, length, decision in found
+        }
 
     @property
     def rows(self) -> Mapping[int, Row]:

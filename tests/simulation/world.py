@@ -168,6 +168,9 @@ class World:
         self.monitor = Monitor(str(folder / "piper.db"), self.specs, POOLS)
         self.assets = AssetMonitor(str(folder / "piper.db"), self.specs, self.ledger)
         self._cleared = False
+        self._marked: set[int] = set()
+        """Runs whose end does not follow from their tasks alone: a person has had a hand in it."""
+        self._run_again: set[int] = set()
         self.wakeups = Wakeups()
         artifacts = ArtifactStore(folder / "artifacts")
         self.api = TaskApi(self.database("task_api"), self.clock, keys, artifacts, self.wakeups)
@@ -312,13 +315,14 @@ class World:
                     self.move_zombie,
                     self.move_trigger,
                 ],
-                [20, 16, 20, 20, 14, 4, 3, 2, 2, 3, 4],
+                [20, 16, 20, 20, 14, 6, 3, 2, 2, 3, 4],
             )[0]
             self._do(move)
         self.heal()
         self.monitor.check_schedules(min(self.clock.now(), HORIZON), {})
         self.monitor.check_rest()
         self.assets.check_rest()
+        self.monitor.check_ends(self._marked, self._run_again)
 
     def _do(self, move: Callable[[], None]) -> None:
         self._acting += 1
@@ -462,7 +466,7 @@ class World:
 
     def move_people(self) -> None:
         """A person triggers, clears, marks, pauses."""
-        what = self.dice.choice(["trigger", "trigger", "clear", "mark", "mark_run", "pause"])
+        what = self.dice.choice(["trigger", "trigger", "clear", "clear", "clear", "mark", "mark_run", "pause"])
         runs = list(self.monitor.runs.values())
         if what == "trigger" or not runs:
             self._trigger()
@@ -474,7 +478,13 @@ class World:
         else:
             run = self.dice.choice(runs)
             names = sorted({(r.task_id, r.map_index) for r in self.monitor.rows.values() if r.run == run[0]})
-            chosen = tuple(InstanceRef(*n) for n in names if self.dice.random() < 0.4)
+            few = self.dice.choice([0.1, 0.4])
+            chosen = tuple(InstanceRef(*n) for n in names if self.dice.random() < few)
+            if what == "clear" and self.dice.random() < 0.8:
+                chosen += self._all_below(run[1], {ref.task_id for ref in chosen})
+                self._run_again.add(run[0])
+            else:
+                self._marked.add(run[0])
             event: Event = Clear(run[0], chosen)
             if what == "mark":
                 event = Mark(run[0], chosen, self.dice.choice([TaskState.SUCCESS, TaskState.FAILED]))
@@ -482,6 +492,13 @@ class World:
                 event = MarkRun(run[0], self.dice.choice([RunState.SUCCESS, RunState.FAILED]))
             self.talk(f"a person says {event}")
             self._append(run[3], run[0], event)
+
+    def _all_below(self, workflow: str, task_ids: set[str]) -> tuple[InstanceRef, ...]:
+        below: set[str] = set()
+        for task in self.specs[workflow].tasks:  # in topological order
+            if (below | task_ids) & set(task.upstream):
+                below.add(task.task_id)
+        return tuple(InstanceRef(task_id) for task_id in sorted(below))
 
     def move_people_and_scheduler(self) -> None:
         """A person says something and it is applied at once."""
@@ -533,10 +550,18 @@ class World:
                 return Deferred(identity, "test.Trigger", method="resume", timeout=timeout)
         decision = None
         if task.branches:
-            below = [t.task_id for t in self.specs[context.run.workflow_id].tasks if task.task_id in t.upstream]
-            chosen = tuple(t for t in below if self.dice.random() < 0.5)
-            decision = Decision(followed=chosen) if self.dice.random() < 0.7 else Decision(skip_descendants=True)
-        return Succeeded(identity, self.dice.choice([0, 1, 2, 3]), decision, changes_of(self.dice, task))
+            decision = self._decision(context.run.workflow_id, task.task_id)
+        length = None if context.map_index >= 0 and self.dice.random() < 0.2 else self.dice.choice([0, 1, 2, 3])
+        return Succeeded(identity, length, decision, changes_of(self.dice, task))
+
+    def _decision(self, workflow: str, task_id: str) -> Decision:
+        """What a task follows or skips: a branch, a short circuit, tasks by name."""
+        below = [t.task_id for t in self.specs[workflow].tasks if task_id in t.upstream]
+        chosen = tuple(t for t in below if self.dice.random() < 0.5)
+        kind = self.dice.random()
+        if kind < 0.6:
+            return Decision(followed=chosen)
+        return Decision(skipped=chosen) if kind < 0.75 else Decision(skip_descendants=True)
 
     # --- rest ----------------------------------------------------------------------------------
 
@@ -576,5 +601,6 @@ class World:
             if run[4] == "running" and any(t.depends_on_past for t in self.specs[run[1]].tasks)
         ]
         for run in waiting:
+            self._marked.add(run[0])
             self._append(run[3], run[0], MarkRun(run[0], RunState.FAILED))
         return bool(waiting)

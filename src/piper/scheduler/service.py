@@ -25,6 +25,7 @@ from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
 from piper.scheduler.schedules import Schedules
+from piper.scheduler.triggers import concern_the_triggerer
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
 from piper.store.events import StoredEvent, pending_events
@@ -381,30 +382,33 @@ class SchedulerService(Service):
     def _facts(self, memory: RunMemory) -> Facts:
         graph = memory.graph
         group = self.book.workflows.get(memory.run.workflow_id)
+        previous, previous_date = self._past_of(memory) if graph.remembers_past else (None, None)
         return Facts(
-            previous=self._past_of(memory) if graph.remembers_past else None,
+            previous=previous,
+            previous_date=previous_date,
             in_flight_elsewhere=self._in_flight_elsewhere(memory) if graph.limited_across_runs else {},
             frozen=group is not None and group.workflow.paused,
         )
 
-    def _past_of(self, memory: RunMemory) -> Mapping[str, tuple[TaskState, ...]] | None:
-        """The states of the tasks of the run before that this run looks at."""
+    def _past_of(self, memory: RunMemory) -> tuple[Mapping[str, tuple[TaskState, ...]] | None, datetime | None]:
+        """The states of the tasks of the run before that this run looks at, and its date."""
         run, graph = memory.run, memory.graph
         backfill = self.book.backfills.get(run.backfill or OWN_LANE)
         if run.logical_date is None or (backfill is not None and run.logical_date == backfill.first_date):
-            return None
+            return None, None
         types = (RunType.SCHEDULED, RunType.BACKFILL) if graph.spec.schedule.catchup else ()
         nodes = {n for i in graph.remembers_past for n in (i, *graph.nodes[i].downstream)}
         wanted = [graph.nodes[n].spec.task_id for n in sorted(nodes)]
         with self._database.read() as connection:
-            before = previous_run(connection, run.workflow_id, run.logical_date, types)
-            if before is None:
-                return None
+            found = previous_run(connection, run.workflow_id, run.logical_date, types)
+            if found is None:
+                return None, None
+            before, date = found
             self._followers.setdefault(before, set()).add(run.id)
             states = states_of_tasks(connection, before, wanted)
             if not states and _has_yet_to_begin(runs_by_number(connection, [before])):
-                return dict.fromkeys(wanted, (TaskState.NONE,))  # its tasks have not run: they are not missing
-            return states
+                return dict.fromkeys(wanted, (TaskState.NONE,)), date  # they have not run: they are not missing
+            return states, date
 
     def _in_flight_elsewhere(self, memory: RunMemory) -> dict[str, int]:
         counts: Counter[str] = Counter()
@@ -451,9 +455,10 @@ class SchedulerService(Service):
         scheduled = assets = False
         for workflow in batch.workflows.values():
             self._refresh(workflow)
+        for memory, _ in batch.steps:  # before any of them gives another something to look at
+            self._news.pop(memory.run.id, None)
         for memory, changes in batch.steps:
             run = memory.run.id
-            self._news.pop(run, None)
             self._troubles.pop(run, None)
             moved = changes.run.state is not memory.run.state
             repinned = changes.run.spec_hash != memory.run.spec_hash
@@ -474,6 +479,8 @@ class SchedulerService(Service):
             self._wakeups.notify("executor")
         if assets:  # whoever owns what is scheduled by them, this one included
             self._wakeups.notify("scheduler")
+        if any(concern_the_triggerer(changes) for _, changes in batch.steps):
+            self._wakeups.notify("triggerer")
 
     def _file(self, memory: RunMemory) -> None:
         """A run has begun, ended, or is to begin again."""

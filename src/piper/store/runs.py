@@ -152,17 +152,18 @@ def runs_by_number(connection: Connection, numbers: Iterable[int]) -> list[Run]:
 
 def previous_run(
     connection: Connection, workflow_id: str, logical_date: datetime, run_types: Collection[RunType] = ()
-) -> int | None:
-    """The number of the run before a logical date, of these types only if any are named."""
+) -> tuple[int, datetime] | None:
+    """The number and the date of the run before a logical date, of these types only if any are named."""
     statement = (
-        select(table.c.id)
+        select(table.c.id, table.c.logical_date)
         .where(table.c.workflow_id == workflow_id, table.c.logical_date < logical_date)
         .order_by(table.c.logical_date.desc())
         .limit(1)
     )
     if run_types:
         statement = statement.where(table.c.run_type.in_(sorted(run_types)))
-    return connection.execute(statement).scalar()
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else (row.id, row.logical_date)
 
 
 _MOVE = (
