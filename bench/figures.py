@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import steps
+from bench import backfills, steps
 from bench.instance import PATIENCE, ROOT, WORKFLOWS, Finished, Instance, copy_of, standalone
 
 ZYGOTE_IMPORTS = ("piper.sdk", "piper.sdk.execution.runner", "piper.operators.python", "piper.worker.child")
@@ -86,6 +86,16 @@ def step_cost() -> Iterator[Figure]:
     yield Figure("step_cost.ratio", "ratio", [max(one.ratio for one in compared)])
     yield Figure("step_cost.core_ratio", "ratio", [max(one.core_ratio for one in compared)])
     yield Figure("step_cost.longest_tick_s", "s", [max(one.longest_tick for one in compared)])
+
+
+def backfill() -> Iterator[Figure]:
+    """A backfill of 10,000 runs is asked for and made; the floor beside it."""
+    with standalone(copy_of("backfills.py")) as piper:
+        piper.wait_for_workflows(3)
+        rates = [backfills.make_runs(piper, f"backfilled_{number}") for number in range(3)]
+        below = [backfills.floor(piper) for _ in range(3)]
+    yield Figure("backfill_10000.runs_per_s", "runs/s", rates)
+    yield Figure("floor.backfill.runs_per_s", "runs/s", below)
 
 
 def chains() -> Iterator[Figure]:
@@ -186,6 +196,7 @@ ALL = {
     "fanout": fanout,
     "expand": expand,
     "step_cost": step_cost,
+    "backfill": backfill,
     "chains": chains,
     "burst": burst,
     "assets": assets,

@@ -27,6 +27,7 @@ GOALS = {
     "expand_10000.server_growth_mb": Goal(100, False),
     "step_cost.ratio": Goal(2, False),
     "step_cost.longest_tick_s": Goal(1, False),
+    "backfill_10000.runs_per_s": Goal(1000, True),
     "chain_50.hop_p50_s": Goal(0.006, False),
     "chain_50.hop_p99_s": Goal(0.025, False),
     "chain_40_fib10.wall_s": Goal(0.5, False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
@@ -9,10 +10,15 @@ from typing import Any
 from unittest import mock
 
 import sqlalchemy
+from msgspec.structs import replace
 
+from piper.core import run
+from piper.core import trigger_rules as rules
+from piper.core.graph import Graph, Watch
+from piper.model.events import TriggerFired
 from piper.model.states import TaskState
-from piper.scheduler import assets
-from piper.store import database, executions, instances, schema
+from piper.scheduler import assets, backfills, book, commit
+from piper.store import database, grants, instances, schema
 from piper.task_api import batch
 from piper.task_api.handshake import Verdict
 from tests.simulation import world
@@ -68,7 +74,7 @@ def without_source_states() -> Iterator[None]:
     move = instances._MOVE.whereclause
     assert move is not None
     blind = table.update().where(table.c.id == sqlalchemy.bindparam("guard_id")).values(instances._MOVE._values)
-    with mock.patch.object(executions, "_GRANT", grant), mock.patch.object(instances, "_MOVE", blind):
+    with mock.patch.object(grants, "_GRANT", grant), mock.patch.object(instances, "_MOVE", blind):
         yield
 
 
@@ -105,13 +111,147 @@ def without_taking_events() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_resizing() -> Iterator[None]:
+    """A mapped task keeps the instances it has, however long the list has become that it is mapped over."""
+
+    def resize(draft: Any, node: Any, length: int, map_index: int) -> rules.Verdict:
+        return rules.Verdict.RUN
+
+    with mock.patch.object(run._Draft, "_resize", resize):
+        yield
+
+
+@contextmanager
+def without_counting_instances() -> Iterator[None]:
+    """Those below a mapped task are not told how many instances it has."""
+    with mock.patch.object(run._Draft, "_grow", return_value=None):
+        yield
+
+
+@contextmanager
+def without_watching_lengths() -> Iterator[None]:
+    """Inside a mapped group nobody looks up when the list is there that the group is mapped over."""
+
+    def watch(self: Any) -> Any:
+        nodes = Graph._nodes_as_they_are(self)  # type: ignore[attr-defined]
+        return tuple(
+            dataclasses.replace(n, watched_by=tuple(e for e in n.watched_by if e.why is not Watch.LENGTH))
+            for n in nodes
+        )
+
+    with (
+        mock.patch.object(Graph, "_nodes_as_they_are", Graph._nodes, create=True),
+        mock.patch.object(Graph, "_nodes", watch),
+    ):
+        yield
+
+
+@contextmanager
+def without_telling_watchers() -> Iterator[None]:
+    """All tallies are taken for alike: the many instances below a task are not looked at when it matters to them."""
+    with mock.patch.object(rules.Tally, "outline", ()):
+        yield
+
+
+@contextmanager
+def without_decisions() -> Iterator[None]:
+    """What a branch did not choose goes by its trigger rule."""
+    with mock.patch.object(run._Draft, "_was_skipped_by_a_branch", return_value=False):
+        yield
+
+
+@contextmanager
+def without_scope() -> Iterator[None]:
+    """A teardown waits for what is right above it, and for nothing else between it and its setup."""
+
+    def scopes(self: Any) -> list[tuple[int, ...]]:
+        return [()] * len(self.spec.tasks)
+
+    with mock.patch.object(Graph, "_teardown_scopes", scopes):
+        yield
+
+
+@contextmanager
+def without_trigger_transaction() -> Iterator[None]:
+    """Instances move, and their triggers stay."""
+    with mock.patch.object(commit, "apply_trigger_effects", return_value=None):
+        yield
+
+
+@contextmanager
+def without_identity_of_waits() -> Iterator[None]:
+    """Whatever waits is resumed by whatever fires, be it for an earlier wait."""
+    judge, report = batch.judge_report, run._Draft._report
+
+    def judge_any(execution: Any, event: Any) -> Verdict:
+        if isinstance(event, TriggerFired) and execution is not None and execution.state is TaskState.DEFERRED:
+            return Verdict.GRANT
+        return judge(execution, event)
+
+    def report_any(draft: Any, event: Any) -> None:
+        if isinstance(event, TriggerFired):
+            ti = draft.at(draft.place_of(event.identity.instance))
+            event = replace(event, identity=ti.identity)
+        report(draft, event)
+
+    with mock.patch.object(batch, "judge_report", judge_any), mock.patch.object(run._Draft, "_report", report_any):
+        yield
+
+
+@contextmanager
+def without_cursor_in_the_transaction() -> Iterator[None]:
+    """The cursor of a backfill is moved in a transaction after the one that makes the runs."""
+    move, follow, load = backfills.move_backfills, backfills.Backfills.follow, backfills.Backfills.load
+    late: list[Any] = []
+
+    def move_later(connection: Any, moves: Any) -> None:
+        late.extend(pair for pair in moves if pair[0].cursor != pair[1].cursor)
+        move(connection, [pair for pair in moves if pair[0].cursor == pair[1].cursor])
+
+    def follow_after_moving(self: Any, fence: Any, now: Any) -> Any:
+        if late:
+            with self._database.fenced(fence.only({before.shard for before, _ in late})) as connection:
+                move(connection, late)
+            late.clear()
+        return follow(self, fence, now)
+
+    def load_as_after_a_crash(self: Any, shards: Any) -> None:
+        late.clear()
+        load(self, shards)
+
+    with (
+        mock.patch.object(backfills, "move_backfills", move_later),
+        mock.patch.object(backfills.Backfills, "follow", follow_after_moving),
+        mock.patch.object(backfills.Backfills, "load", load_as_after_a_crash),
+    ):
+        yield
+
+
+@contextmanager
+def without_limit_of_backfills() -> Iterator[None]:
+    """A backfill starts as many runs as there are."""
+    with mock.patch.object(book, "limit_of", return_value=99):
+        yield
+
+
 MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = MappingProxyType(
     {
         "no fence": without_fence,
         "no start handshake": without_start_handshake,
         "no source-state guard": without_source_states,
         "no unique run key": without_unique_runs,
+        "no cursor in the transaction": without_cursor_in_the_transaction,
+        "no limit of backfills": without_limit_of_backfills,
         "news of assets not consumed": without_consuming_changes,
         "events of assets not taken": without_taking_events,
+        "no resizing": without_resizing,
+        "no counting of instances": without_counting_instances,
+        "no watching of lengths": without_watching_lengths,
+        "no telling of watchers": without_telling_watchers,
+        "no decisions": without_decisions,
+        "no scope of teardowns": without_scope,
+        "triggers apart from their instances": without_trigger_transaction,
+        "fires without identity": without_identity_of_waits,
     }
 )

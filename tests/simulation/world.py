@@ -16,8 +16,10 @@ from sqlalchemy import Connection, insert, select, update
 from piper.artifacts import ArtifactStore
 from piper.executor.lost_workers import lose_all_on
 from piper.executor.service import ExecutorService
-from piper.model.errors import Conflict
+from piper.model.errors import CallerError, Conflict
 from piper.model.events import (
+    BackfillPauseChanged,
+    BackfillQueued,
     Clear,
     Deferred,
     Event,
@@ -32,7 +34,6 @@ from piper.model.events import (
     SpecPublished,
     Succeeded,
     TaskEvent,
-    TriggerFired,
 )
 from piper.model.ids import EXECUTOR_SHARD, SINGLETON_SHARDS, shard_of
 from piper.model.run import Decision, Identity
@@ -48,9 +49,11 @@ from piper.store.events import append_events, event_row
 from piper.store.runs import create_run
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from tests.simulation import backfilling
 from tests.simulation.assets import AssetMonitor, changes_of, lay_assets, random_consumer, with_outlets
 from tests.simulation.ledger import Ledger
 from tests.simulation.monitor import Monitor
+from tests.simulation.triggering import Triggerer, Waits
 from tests.simulation.workflows import MONDAY, random_workflow
 
 HORIZON = MONDAY + timedelta(hours=1)
@@ -154,6 +157,7 @@ class World:
         self._databases: list[Database] = []
         self._names = 0
         self.ledger = Ledger()
+        self.waits = Waits()
         self.backend = Backend()
         self.running: list[Running] = []
         self.said: list[tuple[str, Report]] = []
@@ -168,11 +172,15 @@ class World:
         self.monitor = Monitor(str(folder / "piper.db"), self.specs, POOLS)
         self.assets = AssetMonitor(str(folder / "piper.db"), self.specs, self.ledger)
         self._cleared = False
+        self._marked: set[int] = set()
+        """Runs whose end does not follow from their tasks alone: a person has had a hand in it."""
+        self._run_again: set[int] = set()
         self.wakeups = Wakeups()
         artifacts = ArtifactStore(folder / "artifacts")
         self.api = TaskApi(self.database("task_api"), self.clock, keys, artifacts, self.wakeups)
         self.scheduler = self._new_scheduler()
         self.zombies: list[SchedulerService] = []
+        self.triggerer = Triggerer(self)
         self.executor = self._new_executor()
         self.calm = False
 
@@ -310,15 +318,16 @@ class World:
                     self.move_worker_crash,
                     self.move_takeover,
                     self.move_zombie,
-                    self.move_trigger,
+                    self.move_triggerer,
                 ],
-                [20, 16, 20, 20, 14, 4, 3, 2, 2, 3, 4],
+                [20, 16, 20, 20, 14, 6, 3, 2, 2, 3, 8],
             )[0]
             self._do(move)
         self.heal()
         self.monitor.check_schedules(min(self.clock.now(), HORIZON), {})
         self.monitor.check_rest()
         self.assets.check_rest()
+        self.monitor.check_ends(self._marked, self._run_again)
 
     def _do(self, move: Callable[[], None]) -> None:
         self._acting += 1
@@ -352,6 +361,7 @@ class World:
 
     def move_executor(self) -> None:
         self.talk("executor ticks")
+        self.monitor.note_what_is_fresh()
         self.executor.tick()
 
     def move_takeover(self) -> None:
@@ -392,6 +402,7 @@ class World:
             reply = self._ask(start)
         if isinstance(reply.result, TaskContext):
             self.ledger.begin(dispatch.identity, worker)
+            self.waits.resumed(dispatch.identity, reply.result.resume)
             self.running.append(Running(reply.result, dispatch.token, worker, nonce))
 
     def move_worker_report(self) -> None:
@@ -413,6 +424,8 @@ class World:
     def _say(self, running: Running, report: Report) -> None:
         identity = running.context.identity
         self.ledger.end(identity)
+        if isinstance(report.event, Deferred):
+            self.waits.deferred(identity)
         self.talk(f"{identity} of {running.context.task.task_id} reports {type(report.event).__name__}")
         self.said.append((running.token, report))
         self.ledger.note_changes(report.event)
@@ -449,22 +462,20 @@ class World:
         self.clock.at += timedelta(seconds=seconds)
         self.talk(f"{seconds} s pass: {self.clock.at:%d %H:%M:%S}")
 
-    def move_trigger(self) -> None:
-        """A trigger fires for something deferred."""
-        deferred = [r for r in self.monitor.rows.values() if r.state == "deferred"]
-        if not deferred:
-            return
-        row = self.dice.choice(deferred)
-        identity = Identity(row.id, row.try_number, row.leg)
-        error = "" if self.dice.random() < 0.8 else "the trigger failed"
-        self.talk(f"the trigger of {identity} fires")
-        self._append(self.monitor.runs[row.run][3], row.run, TriggerFired(identity, {"n": 1}, error))
+    def move_triggerer(self) -> None:
+        """A triggerer looks, fires something, or forgets what runs."""
+        what = self.dice.choices([self.triggerer.look, self.triggerer.fire, self.triggerer.crash], [10, 10, 1])[0]
+        what()
 
     def move_people(self) -> None:
         """A person triggers, clears, marks, pauses."""
-        what = self.dice.choice(["trigger", "trigger", "clear", "mark", "mark_run", "pause"])
+        what = self.dice.choice(
+            ["trigger", "trigger", "clear", "clear", "clear", "mark", "mark_run", "pause", "backfill", "backfill"]
+        )
         runs = list(self.monitor.runs.values())
-        if what == "trigger" or not runs:
+        if what == "backfill":
+            self._backfill()
+        elif what == "trigger" or not runs:
             self._trigger()
         elif what == "pause":
             workflow = self.dice.choice(sorted(self.specs))
@@ -474,7 +485,13 @@ class World:
         else:
             run = self.dice.choice(runs)
             names = sorted({(r.task_id, r.map_index) for r in self.monitor.rows.values() if r.run == run[0]})
-            chosen = tuple(InstanceRef(*n) for n in names if self.dice.random() < 0.4)
+            few = self.dice.choice([0.1, 0.4])
+            chosen = tuple(InstanceRef(*n) for n in names if self.dice.random() < few)
+            if what == "clear" and self.dice.random() < 0.8:
+                chosen += self._all_below(run[1], {ref.task_id for ref in chosen})
+                self._run_again.add(run[0])
+            else:
+                self._marked.add(run[0])
             event: Event = Clear(run[0], chosen)
             if what == "mark":
                 event = Mark(run[0], chosen, self.dice.choice([TaskState.SUCCESS, TaskState.FAILED]))
@@ -482,6 +499,13 @@ class World:
                 event = MarkRun(run[0], self.dice.choice([RunState.SUCCESS, RunState.FAILED]))
             self.talk(f"a person says {event}")
             self._append(run[3], run[0], event)
+
+    def _all_below(self, workflow: str, task_ids: set[str]) -> tuple[InstanceRef, ...]:
+        below: set[str] = set()
+        for task in self.specs[workflow].tasks:  # in topological order
+            if (below | task_ids) & set(task.upstream):
+                below.add(task.task_id)
+        return tuple(InstanceRef(task_id) for task_id in sorted(below))
 
     def move_people_and_scheduler(self) -> None:
         """A person says something and it is applied at once."""
@@ -509,6 +533,25 @@ class World:
         except Conflict:
             self.talk("a person triggers a run that exists")
 
+    def _backfill(self) -> None:
+        """A person asks for a backfill, or says something to one."""
+        known = sorted(self.monitor.backfills.rows.values())
+        if known and self.dice.random() < 0.5:
+            row = self.dice.choice(known)
+            event = backfilling.command_about(self.dice, row.id)
+            self.talk(f"a person says {event}")
+            self._append(shard_of(row.workflow_id), None, event)
+            return
+        spec = self.specs[self.dice.choice(sorted(self.specs))]
+        now = self.clock.now()
+        try:
+            with self.people.write() as connection:
+                made = backfilling.ask(self.dice, connection, spec, now)
+                append_events(connection, [event_row(made.shard, None, BackfillQueued(made.id), now)])
+            self.talk(f"a person asks for {made}")
+        except CallerError as refused:
+            self.talk(f"a person asks for a backfill in vain: {refused}")
+
     def _append(self, shard: int, run: int | None, event: Event) -> None:
         with self.people.write() as connection:
             append_events(connection, [event_row(shard, run, event, self.clock.now())])
@@ -517,7 +560,7 @@ class World:
         """What a task does follows from the dice; a task that is tried again may do something else."""
         identity, task = context.identity, context.task
         what = self.dice.choices(
-            ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [70, 12, 3, 6, 5, 4]
+            ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [66, 12, 3, 6, 5, 8]
         )[0]
         match what:
             case "fail":
@@ -529,14 +572,22 @@ class World:
             case "reschedule" if identity.leg < 3:
                 return Rescheduled(identity, self.clock.now() + timedelta(seconds=self.dice.choice([0, 20, 90])))
             case "defer" if identity.leg < 3:
-                timeout = timedelta(seconds=60)
+                timeout = timedelta(seconds=60) if self.dice.random() < 0.5 else None
                 return Deferred(identity, "test.Trigger", method="resume", timeout=timeout)
         decision = None
         if task.branches:
-            below = [t.task_id for t in self.specs[context.run.workflow_id].tasks if task.task_id in t.upstream]
-            chosen = tuple(t for t in below if self.dice.random() < 0.5)
-            decision = Decision(followed=chosen) if self.dice.random() < 0.7 else Decision(skip_descendants=True)
-        return Succeeded(identity, self.dice.choice([0, 1, 2, 3]), decision, changes_of(self.dice, task))
+            decision = self._decision(context.run.workflow_id, task.task_id)
+        length = None if context.map_index >= 0 and self.dice.random() < 0.2 else self.dice.choice([0, 1, 2, 3])
+        return Succeeded(identity, length, decision, changes_of(self.dice, task))
+
+    def _decision(self, workflow: str, task_id: str) -> Decision:
+        """What a task follows or skips: a branch, a short circuit, tasks by name."""
+        below = [t.task_id for t in self.specs[workflow].tasks if task_id in t.upstream]
+        chosen = tuple(t for t in below if self.dice.random() < 0.5)
+        kind = self.dice.random()
+        if kind < 0.6:
+            return Decision(followed=chosen)
+        return Decision(skipped=chosen) if kind < 0.75 else Decision(skip_descendants=True)
 
     # --- rest ----------------------------------------------------------------------------------
 
@@ -546,17 +597,21 @@ class World:
         self.calm = True
         for workflow in sorted(self.specs):
             self._append(shard_of(workflow), None, PauseChanged(workflow, False))
+        for row in self.monitor.backfills.rows.values():
+            self._append(shard_of(row.workflow_id), None, BackfillPauseChanged(row.id, paused=False))
         self.clock.at = max(self.clock.at, HORIZON + timedelta(seconds=1))
         idle = 0
         for _ in range(20_000):
             before = self.monitor.commits
             self.move_scheduler()
-            self.executor.tick()
+            self.move_executor()
             for _ in range(len(self.backend.dispatches)):
                 self.move_worker_start()
             while self.running:
                 self.move_worker_report()
-            self.move_trigger()
+            self.triggerer.look()
+            while self.triggerer.running:
+                self.triggerer.fire()
             idle = 0 if self.monitor.commits != before else idle + 1
             if idle > 1:
                 self.clock.at += timedelta(seconds=31)
@@ -576,5 +631,6 @@ class World:
             if run[4] == "running" and any(t.depends_on_past for t in self.specs[run[1]].tasks)
         ]
         for run in waiting:
+            self._marked.add(run[0])
             self._append(run[3], run[0], MarkRun(run[0], RunState.FAILED))
         return bool(waiting)

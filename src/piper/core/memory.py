@@ -14,6 +14,7 @@ from datetime import datetime
 
 from piper.core.graph import Graph, Watch
 from piper.core.trigger_rules import NOTHING, Tally
+from piper.core.triggers import StartTrigger, StopTrigger
 from piper.model.events import AssetEventOut
 from piper.model.ids import UNMAPPED
 from piper.model.run import Identity, Run, TaskInstance
@@ -59,7 +60,7 @@ class AssetsChanged:
     assets: tuple[AssetEventOut, ...]
 
 
-Effect = Cancel | RunEnded | AssetsChanged
+Effect = Cancel | RunEnded | AssetsChanged | StartTrigger | StopTrigger
 
 
 @dataclass(slots=True)
@@ -260,6 +261,8 @@ class Facts:
 
     previous: Mapping[str, tuple[TaskState, ...]] | None = None
     """States of the run before, by task id, of the tasks asked for; None when there is no run before."""
+    previous_date: datetime | None = None
+    """The logical date of that run."""
     in_flight_elsewhere: Mapping[str, int] = field(default_factory=dict)
     """Instances in flight in other runs of the workflow, of tasks with a limit over all runs."""
     frozen: bool = False

@@ -25,6 +25,7 @@ from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
 from piper.scheduler.schedules import Schedules
+from piper.scheduler.triggers import concern_the_triggerer
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
 from piper.store.events import StoredEvent, pending_events
@@ -147,9 +148,11 @@ class SchedulerService(Service):
         if won:
             with self._database.read() as connection:
                 runs = active_runs(connection, won)
-                instances = instances_of_runs(connection, (r.id for r in runs))
+                # A backfill may have left ten thousand that wait and have no instances yet.
+                begun = (r.id for r in runs if r.next_ordinal or r.state is RunState.RUNNING)
+                instances = instances_of_runs(connection, begun)
             self._backfills.load(won)
-            self._take_in((run, instances[run.id]) for run in runs)
+            self._take_in((run, instances.get(run.id, [])) for run in runs)
             self._assets.take_over(won)
             self._schedules_looked_at = None
         self._epochs = epochs
@@ -310,7 +313,7 @@ class SchedulerService(Service):
         begun = self._clock.monotonic()
         undecided = False
         limited: set[str] = set()
-        for run in [*self._news, *(r for r in consumed if r not in self._news)]:
+        for run in self._in_turn([*self._news, *(r for r in consumed if r not in self._news)]):
             memory = self.book.runs.get(run)
             if memory is None or run in self.quarantine:
                 self._news.pop(run, None)
@@ -330,6 +333,13 @@ class SchedulerService(Service):
             if any(isinstance(e, RunEnded) for e in changes.effects):
                 self._note_end(changes.run, batch)
         return undecided
+
+    def _in_turn(self, runs: list[int]) -> list[int]:
+        """Fresh runs before those of backfills, of which any number may have been told something."""
+        if not self.book.backfills:
+            return runs
+        known = self.book.runs
+        return sorted(runs, key=lambda run: run in known and lane_of(known[run].run) != OWN_LANE)
 
     def _note_end(self, run: Run, batch: Batch) -> None:
         """The end of a run counts for its workflow, in the transaction that ends it."""
@@ -381,30 +391,33 @@ class SchedulerService(Service):
     def _facts(self, memory: RunMemory) -> Facts:
         graph = memory.graph
         group = self.book.workflows.get(memory.run.workflow_id)
+        previous, previous_date = self._past_of(memory) if graph.remembers_past else (None, None)
         return Facts(
-            previous=self._past_of(memory) if graph.remembers_past else None,
+            previous=previous,
+            previous_date=previous_date,
             in_flight_elsewhere=self._in_flight_elsewhere(memory) if graph.limited_across_runs else {},
             frozen=group is not None and group.workflow.paused,
         )
 
-    def _past_of(self, memory: RunMemory) -> Mapping[str, tuple[TaskState, ...]] | None:
-        """The states of the tasks of the run before that this run looks at."""
+    def _past_of(self, memory: RunMemory) -> tuple[Mapping[str, tuple[TaskState, ...]] | None, datetime | None]:
+        """The states of the tasks of the run before that this run looks at, and its date."""
         run, graph = memory.run, memory.graph
         backfill = self.book.backfills.get(run.backfill or OWN_LANE)
         if run.logical_date is None or (backfill is not None and run.logical_date == backfill.first_date):
-            return None
+            return None, None
         types = (RunType.SCHEDULED, RunType.BACKFILL) if graph.spec.schedule.catchup else ()
         nodes = {n for i in graph.remembers_past for n in (i, *graph.nodes[i].downstream)}
         wanted = [graph.nodes[n].spec.task_id for n in sorted(nodes)]
         with self._database.read() as connection:
-            before = previous_run(connection, run.workflow_id, run.logical_date, types)
-            if before is None:
-                return None
+            found = previous_run(connection, run.workflow_id, run.logical_date, types)
+            if found is None:
+                return None, None
+            before, date = found
             self._followers.setdefault(before, set()).add(run.id)
             states = states_of_tasks(connection, before, wanted)
             if not states and _has_yet_to_begin(runs_by_number(connection, [before])):
-                return dict.fromkeys(wanted, (TaskState.NONE,))  # its tasks have not run: they are not missing
-            return states
+                return dict.fromkeys(wanted, (TaskState.NONE,)), date  # they have not run: they are not missing
+            return states, date
 
     def _in_flight_elsewhere(self, memory: RunMemory) -> dict[str, int]:
         counts: Counter[str] = Counter()
@@ -451,9 +464,10 @@ class SchedulerService(Service):
         scheduled = assets = False
         for workflow in batch.workflows.values():
             self._refresh(workflow)
+        for memory, _ in batch.steps:  # before any of them gives another something to look at
+            self._news.pop(memory.run.id, None)
         for memory, changes in batch.steps:
             run = memory.run.id
-            self._news.pop(run, None)
             self._troubles.pop(run, None)
             moved = changes.run.state is not memory.run.state
             repinned = changes.run.spec_hash != memory.run.spec_hash
@@ -474,6 +488,8 @@ class SchedulerService(Service):
             self._wakeups.notify("executor")
         if assets:  # whoever owns what is scheduled by them, this one included
             self._wakeups.notify("scheduler")
+        if any(concern_the_triggerer(changes) for _, changes in batch.steps):
+            self._wakeups.notify("triggerer")
 
     def _file(self, memory: RunMemory) -> None:
         """A run has begun, ended, or is to begin again."""

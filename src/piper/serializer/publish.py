@@ -20,7 +20,7 @@ from piper.model.ids import SERIALIZER_SHARD, shard_of
 from piper.serializer.bundles import FOLDER, Bundle
 from piper.serializer.changes import Claims, FileName, Tree, reload_moment, retry_moment
 from piper.serializer.namings import give_assets_to_team, name_assets
-from piper.serializer.outcomes import CheckedSpec, FailedFile, LoadedFile
+from piper.serializer.outcomes import MOST_LINES, CheckedSpec, FailedFile, LoadedFile, without_nul
 from piper.store.assets import forget_namings
 from piper.store.bundles import (
     SourceFile,
@@ -272,7 +272,8 @@ class Publisher:
                 reload_at=retry_moment(failure.seconds, now),
             )
             owners = owners_of_file(connection, bundle.name, failure.file)
-            save_failed(connection, bundle.name, bundle.team, row, failure.error_file, failure.line, owners, now)
+            line = failure.line if failure.line is None or 0 <= failure.line <= MOST_LINES else None
+            save_failed(connection, bundle.name, bundle.team, row, without_nul(failure.error_file), line, owners, now)
             files[failure.file] = row
 
 

@@ -8,6 +8,7 @@ Times that appear in a row are for people and for queries; nothing about safety 
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy import event as event_of_schema
 
 from piper.model.assets import AssetKind, AssetRole
 from piper.model.backfill import BackfillState, Reprocess
@@ -535,6 +537,25 @@ asset_queue = Table(
     sqlite_with_rowid=False,
 )
 
+# What a deferred instance waits for: it is there exactly as long as the instance is deferred, by the same hand and in
+# the same transaction (`piper.core.triggers`).
+trigger = Table(
+    "trigger",
+    metadata,
+    Column("instance", BigInteger, primary_key=True, autoincrement=False),
+    Column("try_number", Integer, nullable=False),
+    Column("leg", Integer, nullable=False),
+    Column("run", BigInteger, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("class_path", Text, nullable=False),
+    Column("arguments", Json),
+    Column("bundle", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("deadline", Instant),
+    Column("created_at", Instant, nullable=False),
+)
+
 # --- what people administer ---------------------------------------------------------------------
 
 pool = Table(
@@ -586,6 +607,25 @@ audit = Table(
     Column("previous", Text, nullable=False),
     Column("hash", Text, nullable=False),
 )
+
+# What the database itself refuses, whoever asks: to change the audit, or to remove of it (security.md §2 row 16).
+AUDIT_GUARDS = {
+    "sqlite": (
+        """CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+        """CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$""",
+        """CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()""",
+    ),
+}
+for _dialect, _statements in AUDIT_GUARDS.items():
+    for _statement in _statements:
+        event_of_schema.listen(audit, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]
 
 idempotency = Table(
     "idempotency",

@@ -44,6 +44,11 @@ class Asker(NamedTuple):
         """Whose objects it may read."""
         return self.run.team
 
+    @property
+    def name(self) -> str:
+        """The task as people know it."""
+        return f"{self.run.context.workflow_id}/{self.run.context.run_id}/{self.execution.task_id}"
+
 
 class Questions:
     """Answers questions."""

@@ -477,6 +477,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team", "key", name=op.f("pk_variable")),
     )
     op.create_table(
+        "trigger",
+        sa.Column("instance", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("try_number", sa.Integer(), nullable=False),
+        sa.Column("leg", sa.Integer(), nullable=False),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("class_path", sa.Text(), nullable=False),
+        sa.Column("arguments", types.Json(), nullable=True),
+        sa.Column("bundle", sa.Text(), nullable=False),
+        sa.Column("snapshot", sa.Text(), nullable=False),
+        sa.Column("deadline", types.Instant(), nullable=True),
+        sa.Column("created_at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("instance", name=op.f("pk_trigger")),
+    )
+    op.create_table(
         "workflow",
         sa.Column("workflow_id", sa.Text(), nullable=False),
         sa.Column("shard", sa.Integer(), nullable=False),
@@ -535,3 +551,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run", "task_id", "key", "map_index", name=op.f("pk_xcom")),
         sqlite_with_rowid=False,
     )
+    for statement in _AUDIT_GUARDS[op.get_bind().dialect.name]:
+        op.execute(statement)
+
+
+_AUDIT_GUARDS = {
+    "sqlite": (
+        """CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+        """CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$""",
+        """CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()""",
+    ),
+}
