@@ -43,6 +43,7 @@ from piper.store.asset_queues import (
     queue,
     queued_assets,
     take,
+    those_with_waiting,
     waiting_assets,
     workflows_with_waiting,
 )
@@ -137,12 +138,21 @@ class AssetQueues:
         for stored in events:
             assert isinstance(stored.event, AssetNews)
             heard[stored.event.workflow_id].append(stored)
-        ids = sorted(heard.keys() | {one for one in self._unsettled if shard_of(one) in fence.epochs})
+        ids = sorted(heard.keys() | self._with_something_waiting(fence))
         for start in range(0, len(ids), WORKFLOWS_AT_ONCE):
             some = ids[start : start + WORKFLOWS_AT_ONCE]
             yield self._follow_some(some, {one: heard[one] for one in some if one in heard}, fence, now)
             self._unsettled.difference_update(some)
         self._unsettled.clear()
+
+    def _with_something_waiting(self, fence: Fence) -> set[str]:
+        """The unsettled workflows for which there is something to decide: few of all that are published."""
+        unsettled = sorted(one for one in self._unsettled if shard_of(one) in fence.epochs)
+        found: set[str] = set()
+        for start in range(0, len(unsettled), WORKFLOWS_AT_ONCE):
+            with self._database.read() as connection:
+                found |= those_with_waiting(connection, unsettled[start : start + WORKFLOWS_AT_ONCE])
+        return found
 
     def _follow_some(
         self, ids: Sequence[str], heard: Mapping[str, Sequence[StoredEvent]], fence: Fence, now: datetime
