@@ -137,6 +137,35 @@ def burst() -> Iterator[Figure]:
     yield Figure("burst_1000x5.wall_s", "s", [wall])
 
 
+def assets() -> Iterator[Figure]:
+    """One success that changes an asset which schedules 1,000 workflows; and successes of 1,000 changes each."""
+    made, rates = [], []
+    with standalone(copy_of("assets.py")) as piper:
+        piper.wait_for_workflows(1_003)
+        for repetition in range(1, 4):
+            ended = piper.run("changes_one").intervals[-1][1]
+            made.append(_reached(piper, _CONSUMERS, 1_000 * repetition) - ended)
+        for repetition in range(1, 4):
+            ended = piper.run("changes_1000").intervals[-1][1]
+            rates.append(1_000 / (_reached(piper, _COUNTED, 1_000 * repetition) - ended))
+    yield Figure("assets_1000.runs_made_s", "s", made)
+    yield Figure("assets_1000.events_per_s", "events/s", rates)
+
+
+_CONSUMERS = "SELECT count(*) FROM run WHERE workflow_id LIKE 'consumer%'"
+_COUNTED = "SELECT count(*) FROM asset_delivery WHERE workflow_id = 'counts' AND run IS NOT NULL"
+
+
+def _reached(piper: Instance, query: str, count: int) -> float:
+    """The moment (seconds since 1970) at which a count was first seen to be reached."""
+    begun = time.perf_counter()
+    while piper.database.execute(query).fetchone()[0] < count:
+        if time.perf_counter() - begun > PATIENCE:
+            raise TimeoutError(f"{count} was not reached: {query}")
+        time.sleep(0.002)
+    return time.time()
+
+
 def many() -> Iterator[Figure]:
     """One file with 5,000 workflows: parsed, stored and listed; then idle."""
     folder = copy_of()
@@ -170,6 +199,7 @@ ALL = {
     "backfill": backfill,
     "chains": chains,
     "burst": burst,
+    "assets": assets,
     "many": many,
     "start": start,
 }

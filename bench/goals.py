@@ -33,6 +33,8 @@ GOALS = {
     "chain_40_fib10.wall_s": Goal(0.5, False),
     "chain_10_fib33.bare_ratio": Goal(1.08, False),
     "burst_1000x5.wall_s": Goal(20, False),
+    "assets_1000.runs_made_s": Goal(2, False),
+    "assets_1000.events_per_s": Goal(1000, True),
     "parse_5000.wall_s": Goal(8, False),
     "idle_5000.cpu_percent": Goal(1, False),
     "startup.ready_s": Goal(2, False),

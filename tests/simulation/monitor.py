@@ -132,6 +132,7 @@ class Monitor:
         self._check_rules(changed, rows, runs)
         self._check_limits(rows, runs)
         self._check_runs(runs, now)
+        self._check_triggers(rows)
         self._check_precedence(actor, changed, rows)
         wrong = self.backfills.look(self._db)
         if wrong:
@@ -218,6 +219,13 @@ class Monitor:
         for workflow, count in running.items():
             if count > self._specs[workflow].max_active_runs:
                 raise Broken(f"workflow {workflow} has {count} runs (I15)")
+
+    def _check_triggers(self, rows) -> None:
+        """A trigger is there exactly as long as its instance is deferred, and for that wait."""
+        waits = {(r.id, r.try_number, r.leg) for r in rows.values() if r.state == "deferred"}
+        found = set(self._db.execute("SELECT instance, try_number, leg FROM trigger"))
+        if waits != found:
+            raise Broken(f"deferred without a trigger: {waits - found}; triggers without a wait: {found - waits}")
 
     def _check_runs(self, runs, now: datetime) -> None:
         """I1, I3: one run for a date, none before its time."""

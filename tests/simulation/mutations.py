@@ -10,12 +10,14 @@ from typing import Any
 from unittest import mock
 
 import sqlalchemy
+from msgspec.structs import replace
 
 from piper.core import run
 from piper.core import trigger_rules as rules
 from piper.core.graph import Graph, Watch
+from piper.model.events import TriggerFired
 from piper.model.states import TaskState
-from piper.scheduler import assets, backfills, book
+from piper.scheduler import assets, backfills, book, commit
 from piper.store import database, grants, instances, schema
 from piper.task_api import batch
 from piper.task_api.handshake import Verdict
@@ -171,6 +173,33 @@ def without_scope() -> Iterator[None]:
 
 
 @contextmanager
+def without_trigger_transaction() -> Iterator[None]:
+    """Instances move, and their triggers stay."""
+    with mock.patch.object(commit, "apply_trigger_effects", return_value=None):
+        yield
+
+
+@contextmanager
+def without_identity_of_waits() -> Iterator[None]:
+    """Whatever waits is resumed by whatever fires, be it for an earlier wait."""
+    judge, report = batch.judge_report, run._Draft._report
+
+    def judge_any(execution: Any, event: Any) -> Verdict:
+        if isinstance(event, TriggerFired) and execution is not None and execution.state is TaskState.DEFERRED:
+            return Verdict.GRANT
+        return judge(execution, event)
+
+    def report_any(draft: Any, event: Any) -> None:
+        if isinstance(event, TriggerFired):
+            ti = draft.at(draft.place_of(event.identity.instance))
+            event = replace(event, identity=ti.identity)
+        report(draft, event)
+
+    with mock.patch.object(batch, "judge_report", judge_any), mock.patch.object(run._Draft, "_report", report_any):
+        yield
+
+
+@contextmanager
 def without_cursor_in_the_transaction() -> Iterator[None]:
     """The cursor of a backfill is moved in a transaction after the one that makes the runs."""
     move, follow, load = backfills.move_backfills, backfills.Backfills.follow, backfills.Backfills.load
@@ -222,5 +251,7 @@ MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = M
         "no telling of watchers": without_telling_watchers,
         "no decisions": without_decisions,
         "no scope of teardowns": without_scope,
+        "triggers apart from their instances": without_trigger_transaction,
+        "fires without identity": without_identity_of_waits,
     }
 )

@@ -34,7 +34,6 @@ from piper.model.events import (
     SpecPublished,
     Succeeded,
     TaskEvent,
-    TriggerFired,
 )
 from piper.model.ids import EXECUTOR_SHARD, SINGLETON_SHARDS, shard_of
 from piper.model.run import Decision, Identity
@@ -54,6 +53,7 @@ from tests.simulation import backfilling
 from tests.simulation.assets import AssetMonitor, changes_of, lay_assets, random_consumer, with_outlets
 from tests.simulation.ledger import Ledger
 from tests.simulation.monitor import Monitor
+from tests.simulation.triggering import Triggerer, Waits
 from tests.simulation.workflows import MONDAY, random_workflow
 
 HORIZON = MONDAY + timedelta(hours=1)
@@ -157,6 +157,7 @@ class World:
         self._databases: list[Database] = []
         self._names = 0
         self.ledger = Ledger()
+        self.waits = Waits()
         self.backend = Backend()
         self.running: list[Running] = []
         self.said: list[tuple[str, Report]] = []
@@ -179,6 +180,7 @@ class World:
         self.api = TaskApi(self.database("task_api"), self.clock, keys, artifacts, self.wakeups)
         self.scheduler = self._new_scheduler()
         self.zombies: list[SchedulerService] = []
+        self.triggerer = Triggerer(self)
         self.executor = self._new_executor()
         self.calm = False
 
@@ -316,9 +318,9 @@ class World:
                     self.move_worker_crash,
                     self.move_takeover,
                     self.move_zombie,
-                    self.move_trigger,
+                    self.move_triggerer,
                 ],
-                [20, 16, 20, 20, 14, 6, 3, 2, 2, 3, 4],
+                [20, 16, 20, 20, 14, 6, 3, 2, 2, 3, 8],
             )[0]
             self._do(move)
         self.heal()
@@ -400,6 +402,7 @@ class World:
             reply = self._ask(start)
         if isinstance(reply.result, TaskContext):
             self.ledger.begin(dispatch.identity, worker)
+            self.waits.resumed(dispatch.identity, reply.result.resume)
             self.running.append(Running(reply.result, dispatch.token, worker, nonce))
 
     def move_worker_report(self) -> None:
@@ -421,6 +424,8 @@ class World:
     def _say(self, running: Running, report: Report) -> None:
         identity = running.context.identity
         self.ledger.end(identity)
+        if isinstance(report.event, Deferred):
+            self.waits.deferred(identity)
         self.talk(f"{identity} of {running.context.task.task_id} reports {type(report.event).__name__}")
         self.said.append((running.token, report))
         self.ledger.note_changes(report.event)
@@ -457,16 +462,10 @@ class World:
         self.clock.at += timedelta(seconds=seconds)
         self.talk(f"{seconds} s pass: {self.clock.at:%d %H:%M:%S}")
 
-    def move_trigger(self) -> None:
-        """A trigger fires for something deferred."""
-        deferred = [r for r in self.monitor.rows.values() if r.state == "deferred"]
-        if not deferred:
-            return
-        row = self.dice.choice(deferred)
-        identity = Identity(row.id, row.try_number, row.leg)
-        error = "" if self.dice.random() < 0.8 else "the trigger failed"
-        self.talk(f"the trigger of {identity} fires")
-        self._append(self.monitor.runs[row.run][3], row.run, TriggerFired(identity, {"n": 1}, error))
+    def move_triggerer(self) -> None:
+        """A triggerer looks, fires something, or forgets what runs."""
+        what = self.dice.choices([self.triggerer.look, self.triggerer.fire, self.triggerer.crash], [10, 10, 1])[0]
+        what()
 
     def move_people(self) -> None:
         """A person triggers, clears, marks, pauses."""
@@ -561,7 +560,7 @@ class World:
         """What a task does follows from the dice; a task that is tried again may do something else."""
         identity, task = context.identity, context.task
         what = self.dice.choices(
-            ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [70, 12, 3, 6, 5, 4]
+            ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [66, 12, 3, 6, 5, 8]
         )[0]
         match what:
             case "fail":
@@ -573,7 +572,7 @@ class World:
             case "reschedule" if identity.leg < 3:
                 return Rescheduled(identity, self.clock.now() + timedelta(seconds=self.dice.choice([0, 20, 90])))
             case "defer" if identity.leg < 3:
-                timeout = timedelta(seconds=60)
+                timeout = timedelta(seconds=60) if self.dice.random() < 0.5 else None
                 return Deferred(identity, "test.Trigger", method="resume", timeout=timeout)
         decision = None
         if task.branches:
@@ -610,7 +609,9 @@ class World:
                 self.move_worker_start()
             while self.running:
                 self.move_worker_report()
-            self.move_trigger()
+            self.triggerer.look()
+            while self.triggerer.running:
+                self.triggerer.fire()
             idle = 0 if self.monitor.commits != before else idle + 1
             if idle > 1:
                 self.clock.at += timedelta(seconds=31)

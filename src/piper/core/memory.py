@@ -14,6 +14,7 @@ from datetime import datetime
 
 from piper.core.graph import Graph, Watch
 from piper.core.trigger_rules import NOTHING, Tally
+from piper.core.triggers import StartTrigger, StopTrigger
 from piper.model.events import AssetEventOut
 from piper.model.ids import UNMAPPED
 from piper.model.run import Identity, Run, TaskInstance
@@ -59,7 +60,7 @@ class AssetsChanged:
     assets: tuple[AssetEventOut, ...]
 
 
-Effect = Cancel | RunEnded | AssetsChanged
+Effect = Cancel | RunEnded | AssetsChanged | StartTrigger | StopTrigger
 
 
 @dataclass(slots=True)

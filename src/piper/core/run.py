@@ -47,6 +47,7 @@ from piper.core.task import (
     transition,
 )
 from piper.core.trigger_rules import NOTHING, Tally, Verdict, evaluate, evaluate_setups
+from piper.core.triggers import trigger_effects
 from piper.model.events import Clear, InstanceRef, Mark, MarkRun, TaskEvent
 from piper.model.ids import UNMAPPED, instance_id
 from piper.model.run import Run, TaskInstance
@@ -297,6 +298,8 @@ class _Draft:
             changed = changed_by(node.spec, event)
             if changed:
                 self.changes.effects.append(AssetsChanged(after, changed))
+        if TaskState.DEFERRED in (ti.state, after.state):
+            self.changes.effects += trigger_effects(ti, after, event, node.spec)
         self._set(key, ti, after)
         return after
 

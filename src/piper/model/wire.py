@@ -36,6 +36,10 @@ MAX_XCOM = 16 << 20
 INLINE_XCOM = 64 << 10
 """Bytes of JSON up to which an XCom value lives in its row; longer ones in the artifact store."""
 
+MAX_WAIT = 1 << 20
+"""Bytes of JSON of what a trigger is made with and its task is resumed with, and of what a trigger says when it fires:
+they are kept in the rows of the instance and of its trigger, and in its owner's memory."""
+
 
 # --- executor → worker --------------------------------------------------------------------------
 

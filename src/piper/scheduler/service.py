@@ -25,6 +25,7 @@ from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
 from piper.scheduler.schedules import Schedules
+from piper.scheduler.triggers import concern_the_triggerer
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
 from piper.store.events import StoredEvent, pending_events
@@ -487,6 +488,8 @@ class SchedulerService(Service):
             self._wakeups.notify("executor")
         if assets:  # whoever owns what is scheduled by them, this one included
             self._wakeups.notify("scheduler")
+        if any(concern_the_triggerer(changes) for _, changes in batch.steps):
+            self._wakeups.notify("triggerer")
 
     def _file(self, memory: RunMemory) -> None:
         """A run has begun, ended, or is to begin again."""

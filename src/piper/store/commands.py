@@ -27,6 +27,7 @@ from piper.store.schema import (
     event,
     run,
     task_instance,
+    trigger,
     workflow,
     workflow_version,
     xcom,
@@ -58,6 +59,12 @@ def count_pending(connection: Connection, commands: Sequence[Sent]) -> int:
 # --- workflows ----------------------------------------------------------------------------------
 
 
+def hold_workflow(connection: Connection, workflow_id: str) -> None:
+    """Have whoever makes a run of a workflow wait until this transaction ends; returns when those before have."""
+    held = select(workflow.c.workflow_id).where(workflow.c.workflow_id == workflow_id).with_for_update()
+    connection.execute(held)
+
+
 def count_unfinished_runs(connection: Connection, workflow_id: str) -> int:
     """Runs of a workflow that have not reached an end."""
     states = (RunState.QUEUED, RunState.RUNNING)
@@ -83,6 +90,7 @@ def delete_workflow(connection: Connection, workflow_id: str, now: datetime) -> 
     instances = select(task_instance.c.id).where(task_instance.c.run.in_(numbers)).scalar_subquery()
     connection.execute(attempt.delete().where(attempt.c.instance.in_(instances)))
     connection.execute(xcom.delete().where(xcom.c.run.in_(numbers)))
+    connection.execute(trigger.delete().where(trigger.c.run.in_(numbers)))
     connection.execute(task_instance.delete().where(task_instance.c.run.in_(numbers)))
     runs = connection.execute(run.delete().where(run.c.workflow_id == workflow_id)).rowcount
     forget_namings(connection, [workflow_id], now)

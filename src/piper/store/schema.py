@@ -537,6 +537,25 @@ asset_queue = Table(
     sqlite_with_rowid=False,
 )
 
+# What a deferred instance waits for: it is there exactly as long as the instance is deferred, by the same hand and in
+# the same transaction (`piper.core.triggers`).
+trigger = Table(
+    "trigger",
+    metadata,
+    Column("instance", BigInteger, primary_key=True, autoincrement=False),
+    Column("try_number", Integer, nullable=False),
+    Column("leg", Integer, nullable=False),
+    Column("run", BigInteger, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("class_path", Text, nullable=False),
+    Column("arguments", Json),
+    Column("bundle", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("deadline", Instant),
+    Column("created_at", Instant, nullable=False),
+)
+
 # --- what people administer ---------------------------------------------------------------------
 
 pool = Table(

@@ -477,6 +477,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team", "key", name=op.f("pk_variable")),
     )
     op.create_table(
+        "trigger",
+        sa.Column("instance", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("try_number", sa.Integer(), nullable=False),
+        sa.Column("leg", sa.Integer(), nullable=False),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("class_path", sa.Text(), nullable=False),
+        sa.Column("arguments", types.Json(), nullable=True),
+        sa.Column("bundle", sa.Text(), nullable=False),
+        sa.Column("snapshot", sa.Text(), nullable=False),
+        sa.Column("deadline", types.Instant(), nullable=True),
+        sa.Column("created_at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("instance", name=op.f("pk_trigger")),
+    )
+    op.create_table(
         "workflow",
         sa.Column("workflow_id", sa.Text(), nullable=False),
         sa.Column("shard", sa.Integer(), nullable=False),
