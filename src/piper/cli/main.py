@@ -132,6 +132,7 @@ def piper(context: click.Context, server: str | None) -> None:
       piper tasks logs hello -f               follow the logs of its latest run
     """
     context.obj = server
+    context.color = False if os.environ.get("NO_COLOR") else None  # https://no-color.org; every command inherits it
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:

@@ -179,6 +179,14 @@ def test_tables_fit_the_terminal_and_have_no_colour_where_there_is_none(
     assert "\x1b" not in wide
 
 
+def test_no_color_is_heeded_on_a_terminal_too(piper: Piper, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows.workflow("a")
+    monkeypatch.setattr("click._compat.isatty", lambda stream: True)
+    assert "\x1b" in piper("workflows", "show", "a").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in piper("workflows", "show", "a").out
+
+
 def test_completion_scripts_are_printed_for_each_shell(piper: Piper) -> None:
     for shell in ("bash", "zsh", "fish"):
         shown = piper("completion", shell)
