@@ -40,7 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "audit": "Who changed what: search, verify.",
         "cluster": "Members of the installation.",
         "config": "Settings, and where each comes from.",
-        "db": "The metadata database: migrate, check.",
+        "db": "The metadata database: migrate, check, rewrap.",
     },
     SERVICES: {
         "web": "Serve the API and the pages.",
