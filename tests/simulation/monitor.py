@@ -91,6 +91,7 @@ class Monitor:
         self._rows: dict[int, Row] = {}
         self._runs: dict[int, tuple] = {}
         self._epochs: dict[int, tuple[str, int]] = {}
+        self._said_of_shards = ""
         self._hurried: set[int] = set()
         """Runs in which something else than their own ends has ended tasks: a timeout, the first failure."""
         self.commits = 0
@@ -103,34 +104,52 @@ class Monitor:
             cleared: whether that commit applied a clear or a mark of a person.
         """
         self.commits += 1
-        rows = {
-            r[0]: Row(*r)
-            for r in self._db.execute(
-                "SELECT id, run, task_id, map_index, state, try_number, leg, pool, pool_slots FROM task_instance"
-            )
-        }
+        rows: dict[int, Row] = {}
+        changed: list[tuple[Row | None, Row]] = []
+        for found in self._db.execute(
+            "SELECT id, run, task_id, map_index, state, try_number, leg, pool, pool_slots FROM task_instance"
+        ):
+            before = self._rows.get(found[0])
+            if before == found:
+                rows[found[0]] = before
+            else:
+                rows[found[0]] = Row(*found)
+                changed.append((before, rows[found[0]]))
         runs = {
             r[0]: r
             for r in self._db.execute(
-                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason FROM run"
+                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason,"
+                " started_at FROM run"
             )
         }
-        epochs = {r[0]: (r[1], r[2]) for r in self._db.execute("SELECT shard, owner, epoch FROM shard")}
-        changed = [(self._rows.get(i), row) for i, row in rows.items() if self._rows.get(i) != row]
+        epochs = self._read_epochs()
         self._check_terms(actor, changed, runs, epochs)
         self._check_edges(changed, cleared)
         self._check_rules(changed, rows, runs)
         self._check_limits(rows, runs)
         self._check_runs(runs, now)
-        self._hurried |= {number for number, run in runs.items() if run[8] == "timed_out"}
+        self._hurried |= {number for number, run in [*runs.items(), *self._runs.items()] if self._is_overdue(run, now)}
         self._hurried |= {
             row.run for _, row in changed if row.state == "failed" and self._specs[runs[row.run][1]].fail_fast
         }
         self._rows, self._runs, self._epochs = rows, runs, epochs
 
+    def _is_overdue(self, run: tuple, now: datetime) -> bool:
+        timeout, started = self._specs[run[1]].run_timeout, run[9]
+        return timeout is not None and started is not None and EPOCH + timedelta(microseconds=started) + timeout <= now
+
+    def _read_epochs(self) -> dict[int, tuple[str, int]]:
+        """Owner and epoch of each shard; the same object as long as nothing has changed."""
+        said = self._db.execute("SELECT group_concat(shard || ' ' || ifnull(owner, '') || ' ' || epoch) FROM shard")
+        (text,) = said.fetchone()
+        if text == self._said_of_shards:
+            return self._epochs
+        self._said_of_shards = text
+        return {r[0]: (r[1], r[2]) for r in self._db.execute("SELECT shard, owner, epoch FROM shard")}
+
     def _check_terms(self, actor, changed, runs, epochs) -> None:
         """I17: who moves an instance as its owner owns its shard at that moment; I18: epochs only rise."""
-        for shard, (owner, epoch) in epochs.items():
+        for shard, (owner, epoch) in epochs.items() if epochs is not self._epochs else ():
             before = self._epochs.get(shard)
             if before is not None and (epoch < before[1] or (epoch == before[1] and owner != before[0])):
                 raise Broken(f"shard {shard} went from {before} to {(owner, epoch)} (I18)")
