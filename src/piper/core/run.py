@@ -15,6 +15,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from piper.core.assets import changed_by
 from piper.core.graph import FAST_RULES, Edge, Node, Watch
 from piper.core.lengths import length_of
 from piper.core.memory import (
@@ -22,6 +23,7 @@ from piper.core.memory import (
     NO_FACTS,
     OUTER,
     SHARED,
+    AssetsChanged,
     Cancel,
     Changes,
     Facts,
@@ -45,6 +47,7 @@ from piper.core.task import (
     transition,
 )
 from piper.core.trigger_rules import NOTHING, Tally, Verdict, evaluate, evaluate_setups
+from piper.core.triggers import trigger_effects
 from piper.model.events import Clear, InstanceRef, Mark, MarkRun, TaskEvent
 from piper.model.ids import UNMAPPED, instance_id
 from piper.model.run import Run, TaskInstance
@@ -291,6 +294,12 @@ class _Draft:
             return ti
         if row.cancels and ti.state in IN_FLIGHT:
             self.changes.effects.append(Cancel(ti.identity))
+        if after.state is TaskState.SUCCESS and not isinstance(event, Marked):
+            changed = changed_by(node.spec, event)
+            if changed:
+                self.changes.effects.append(AssetsChanged(after, changed))
+        if TaskState.DEFERRED in (ti.state, after.state):
+            self.changes.effects += trigger_effects(ti, after, event, node.spec)
         self._set(key, ti, after)
         return after
 

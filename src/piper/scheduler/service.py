@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from piper.core.memory import Cancel, Changes, Facts, RunEnded, RunMemory
+from piper.core.memory import AssetsChanged, Cancel, Changes, Facts, RunEnded, RunMemory
 from piper.core.outcomes import after_run
 from piper.core.run import Begin, Due, PastChanged, RunEvent, RunOverdue, step
 from piper.core.starts import OWN_LANE, lane_of
@@ -20,10 +20,12 @@ from piper.model.events import BackfillCommand, PauseChanged, RunQueued, SpecPub
 from piper.model.run import Identity, Run, TaskInstance
 from piper.model.states import RunState, RunType, TaskState
 from piper.model.workflow import ScheduledWorkflow
+from piper.scheduler.assets import AssetNews, AssetQueues
 from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
 from piper.scheduler.schedules import Schedules
+from piper.scheduler.triggers import concern_the_triggerer
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
 from piper.store.events import StoredEvent, pending_events
@@ -81,6 +83,7 @@ class SchedulerService(Service):
         self._by_time = by_time
         self.book = RunBook(database)
         self._schedules = Schedules(database, self.book)
+        self._assets = AssetQueues(database, self.book)
         self._backfills = Backfills(database, self.book)
         self._epochs: Mapping[int, int] = {}
         self._news: dict[int, list[RunEvent]] = {}
@@ -123,7 +126,7 @@ class SchedulerService(Service):
         except Exception:
             self._forget_everything()  # what was decided may or may not be written: read it all again
             raise
-        busy = undecided or made_runs or filling or bool(self._startable) or bool(self._news)
+        busy = undecided or made_runs or filling or bool(self._startable) or bool(self._news) or self._assets.has_work
         return 0.0 if busy or len(stored) == EVENTS_PER_TICK else self._seconds_to_wait(now)
 
     def _seconds_to_wait(self, now: datetime) -> float:
@@ -145,9 +148,12 @@ class SchedulerService(Service):
         if won:
             with self._database.read() as connection:
                 runs = active_runs(connection, won)
-                instances = instances_of_runs(connection, (r.id for r in runs))
+                # A backfill may have left ten thousand that wait and have no instances yet.
+                begun = (r.id for r in runs if r.next_ordinal or r.state is RunState.RUNNING)
+                instances = instances_of_runs(connection, begun)
             self._backfills.load(won)
-            self._take_in((run, instances[run.id]) for run in runs)
+            self._take_in((run, instances.get(run.id, [])) for run in runs)
+            self._assets.take_over(won)
             self._schedules_looked_at = None
         self._epochs = epochs
 
@@ -172,6 +178,7 @@ class SchedulerService(Service):
         self._timers.clear()
         self._startable.clear()
         self._followers.clear()
+        self._assets.forget_everything()
 
     # --- what has happened ---------------------------------------------------------------------
 
@@ -185,6 +192,9 @@ class SchedulerService(Service):
         for_workflows = [s for s in stored if isinstance(s.event, SpecPublished | PauseChanged)]
         if for_workflows:
             self._hear_of_workflows(for_workflows, fence, now)
+        if self._by_time:
+            self._follow_assets([s for s in stored if isinstance(s.event, AssetNews)], fence, now)
+            stored = [s for s in stored if not isinstance(s.event, AssetNews)]
         for_backfills = [s for s in stored if isinstance(s.event, BackfillCommand)]
         if for_backfills:
             self._startable |= self._backfills.hear(for_backfills, fence, now)
@@ -215,7 +225,12 @@ class SchedulerService(Service):
             workflows[workflow.workflow_id] = batch.workflows[workflow.workflow_id] = workflow
         batch.commit(self._database, fence)
         self._remember(batch)
+        self._assets.reconsider(workflows)
         self._schedules_looked_at = None
+
+    def _follow_assets(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> None:
+        """Apply news of assets, and make the runs that they call for."""
+        self._take_in((run, []) for run in self._assets.follow(events, fence, now))
 
     def _follow_schedules(self, fence: Fence, now: datetime) -> bool:
         """Make the runs that are due; looks at the database when something may be due, or once a poll."""
@@ -298,7 +313,7 @@ class SchedulerService(Service):
         begun = self._clock.monotonic()
         undecided = False
         limited: set[str] = set()
-        for run in [*self._news, *(r for r in consumed if r not in self._news)]:
+        for run in self._in_turn([*self._news, *(r for r in consumed if r not in self._news)]):
             memory = self.book.runs.get(run)
             if memory is None or run in self.quarantine:
                 self._news.pop(run, None)
@@ -318,6 +333,13 @@ class SchedulerService(Service):
             if any(isinstance(e, RunEnded) for e in changes.effects):
                 self._note_end(changes.run, batch)
         return undecided
+
+    def _in_turn(self, runs: list[int]) -> list[int]:
+        """Fresh runs before those of backfills, of which any number may have been told something."""
+        if not self.book.backfills:
+            return runs
+        known = self.book.runs
+        return sorted(runs, key=lambda run: run in known and lane_of(known[run].run) != OWN_LANE)
 
     def _note_end(self, run: Run, batch: Batch) -> None:
         """The end of a run counts for its workflow, in the transaction that ends it."""
@@ -439,7 +461,7 @@ class SchedulerService(Service):
     def _remember(self, batch: Batch) -> None:
         """Make the committed batch true in memory, and tell those whom it concerns."""
         cancelled: list[Identity] = []
-        scheduled = False
+        scheduled = assets = False
         for workflow in batch.workflows.values():
             self._refresh(workflow)
         for memory, _ in batch.steps:  # before any of them gives another something to look at
@@ -454,6 +476,7 @@ class SchedulerService(Service):
             scheduled = scheduled or any(map(_concerns_the_executor, [*changed, *changes.before.values()]))
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
+            assets = assets or any(isinstance(e, AssetsChanged) for e in changes.effects)
             if moved or memory.run.state.finished:
                 self._file(memory)
             if repinned:
@@ -463,12 +486,18 @@ class SchedulerService(Service):
             self._cancel(cancelled)
         if scheduled:
             self._wakeups.notify("executor")
+        if assets:  # whoever owns what is scheduled by them, this one included
+            self._wakeups.notify("scheduler")
+        if any(concern_the_triggerer(changes) for _, changes in batch.steps):
+            self._wakeups.notify("triggerer")
 
     def _file(self, memory: RunMemory) -> None:
         """A run has begun, ended, or is to begin again."""
         run = memory.run
         self.book.file(memory)
         self._startable.add(run.workflow_id)
+        if run.state.finished:
+            self._assets.run_ended(run.workflow_id)
         if run.state is RunState.RUNNING:
             self._set_timeout(memory)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
+from sqlalchemy import Connection, Row, bindparam, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -69,6 +69,13 @@ def create_runs(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[
     return [run_from_row(row) for row in made]
 
 
+def numbers_of_runs(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The numbers of runs, each given and answered as (workflow id, run id)."""
+    here = tuple_(table.c.workflow_id, table.c.run_id).in_(sorted(keys))
+    rows = connection.execute(select(table.c.workflow_id, table.c.run_id, table.c.id).where(here))
+    return {(row.workflow_id, row.run_id): row.id for row in rows}
+
+
 def create_run(
     connection: Connection,
     *,
@@ -93,7 +100,9 @@ def create_run(
         NotFound: there is no such workflow.
         Conflict: the run id or the logical date is taken.
     """
-    found = connection.execute(select(workflow).where(workflow.c.workflow_id == workflow_id)).one_or_none()
+    # Held until the run is committed: who deletes the workflow waits, and finds the run (`commands.hold_workflow`).
+    held = select(workflow).where(workflow.c.workflow_id == workflow_id).with_for_update(read=True, key_share=True)
+    found = connection.execute(held).one_or_none()
     if found is None:
         raise NotFound(f"there is no workflow {workflow_id!r}")
     after = run_after or logical_date or now
@@ -120,11 +129,10 @@ def create_run(
     made = create_runs(connection, [row_from_run(wanted, found.file)])
     if made:
         return made[0]
-    taken = connection.execute(
-        select(table.c.run_id)
-        .where(table.c.workflow_id == workflow_id)
-        .where((table.c.run_id == wanted.run_id) | (table.c.logical_date == logical_date))
-    ).scalar()
+    same = table.c.run_id == wanted.run_id
+    if logical_date is not None:
+        same |= table.c.logical_date == logical_date
+    taken = connection.execute(select(table.c.run_id).where(table.c.workflow_id == workflow_id, same)).scalar()
     raise Conflict(
         f"workflow {workflow_id!r} has run {taken!r} already, with this run id or this logical date: "
         "choose another, or clear that run"

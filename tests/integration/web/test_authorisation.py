@@ -40,6 +40,17 @@ PUBLIC = {
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/workflows/{workflow_id}"): {"paused": True},
     ("POST", "/workflows/{workflow_id}/runs"): {},
+    ("POST", "/workflows/{workflow_id}/backfills"): {
+        "from_date": "2025-01-01T00:00:00Z",
+        "to_date": "2025-01-02T00:00:00Z",
+    },
+    ("POST", "/workflows/{workflow_id}/backfills/dry-run"): {
+        "from_date": "2025-01-01T00:00:00Z",
+        "to_date": "2025-01-02T00:00:00Z",
+    },
+    ("POST", "/backfills/{backfill}/pause"): {},
+    ("POST", "/backfills/{backfill}/resume"): {},
+    ("POST", "/backfills/{backfill}/cancel"): {},
     ("POST", "/runs/{run}/clear"): {},
     ("POST", "/runs/{run}/mark"): {"state": "success"},
     ("POST", "/runs/{run}/cancel"): {},
@@ -47,6 +58,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/variables/{key:path}"): {"value": "x"},
     ("PUT", "/connections/{conn_id:path}"): {"conn_type": "http"},
     ("POST", "/bundles/{name}/refresh"): {},
+    ("POST", "/assets/{asset}/events"): {},
+    ("DELETE", "/workflows/{workflow_id}/waiting-events"): {},
     ("DELETE", "/workflows/{workflow_id}"): {},
     ("DELETE", "/pools/{name}"): {},
     ("DELETE", "/variables/{key:path}"): {},
@@ -57,7 +70,10 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 LISTS = {
     "/workflows",
     "/runs",
+    "/backfills",
     "/executions",
+    "/assets",
+    "/asset-events",
     "/import-errors",
     "/bundles",
     "/operators",
@@ -92,6 +108,9 @@ def objects(rows: Rows, parts: WebParts, server: WebServer) -> dict[str, Any]:
         schema.source_file, bundle=CANARY, path=CANARY, team="red", hash="h", imports=[], error=CANARY, failed_at=THEN
     )
     rows.add(schema.operator, path=CANARY, bundle="dags", team="red", schema={})
+    backfill = rows.backfill(CANARY, note=CANARY)
+    asset = rows.asset(CANARY, CANARY, extra={CANARY: 1})
+    rows.add(schema.asset_event, team="red", asset=asset, at=THEN, extra={CANARY: 1}, workflow_id=CANARY)
     rows.add(schema.pool, name=CANARY, team="red", slots=1, include_deferred=False)
     rows.add(schema.variable, team="red", key=CANARY, value=b"", updated_at=THEN)
     rows.add(schema.connection, team="red", conn_id=CANARY, conn_type=CANARY, updated_at=THEN)
@@ -111,10 +130,12 @@ def objects(rows: Rows, parts: WebParts, server: WebServer) -> dict[str, Any]:
     return {
         "workflow_id": CANARY,
         "run": run.id,
+        "backfill": backfill,
         "run_id": run.run_id,
         "task_id": f"{CANARY}-task",
         "try_number": 1,
         "execution": f"{run.id}-0-1",
+        "asset": asset,
         "name": CANARY,
         "key": CANARY,
         "conn_id": CANARY,
@@ -237,7 +258,7 @@ def test_what_may_not_be_seen_is_answered_as_what_does_not_exist(
     blue: httpx.Client, server: WebServer, objects: dict[str, Any]
 ) -> None:
     absent = {
-        name: (99999 if name == "run" else "99999-0-1" if name == "execution" else value)
+        name: (99999 if name in ("run", "backfill", "asset") else "99999-0-1" if name == "execution" else value)
         if isinstance(value, int) or name == "execution"
         else "red-nothing"
         for name, value in objects.items()

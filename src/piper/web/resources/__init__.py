@@ -1,6 +1,7 @@
 """One file per noun: what is sent and received of it, and its handlers."""
 
 from piper.web.resources import (
+    assets,
     audit,
     backfills,
     code,
@@ -25,6 +26,7 @@ RESOURCES = (
     logs.resource,
     xcoms.resource,
     code.resource,
+    assets.resource,
     pools.resource,
     variables.resource,
     connections.resource,
