@@ -120,8 +120,8 @@ class Monitor:
         runs = {
             r[0]: r
             for r in self._db.execute(
-                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason, backfill"
-                " FROM run"
+                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason, backfill,"
+                " started_at FROM run"
             )
         }
         terms = self._db.execute("SELECT shard, owner, epoch FROM shard").fetchall()
@@ -137,12 +137,16 @@ class Monitor:
         wrong = self.backfills.look(self._db)
         if wrong:
             raise Broken(wrong)
-        self._hurried |= {number for number, run in runs.items() if run[8] == "timed_out"}
+        self._hurried |= {number for number, run in [*runs.items(), *self._runs.items()] if self._is_overdue(run, now)}
         self._hurried |= {
             row.run for _, row in changed if row.state == "failed" and self._specs[runs[row.run][1]].fail_fast
         }
         self._rows, self._runs, self._epochs, self._terms = rows, runs, epochs, terms
         return changed
+
+    def _is_overdue(self, run: tuple, now: datetime) -> bool:
+        timeout, started = self._specs[run[1]].run_timeout, run[10]
+        return timeout is not None and started is not None and EPOCH + timedelta(microseconds=started) + timeout <= now
 
     def _check_terms(self, actor, changed, runs, epochs) -> None:
         """I17: who moves an instance as its owner owns its shard at that moment; I18: epochs only rise."""

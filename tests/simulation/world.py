@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from piper.artifacts import ArtifactStore
+from piper.core.graph import sources_of
 from piper.executor.lost_workers import lose_all_on
 from piper.executor.service import ExecutorService
 from piper.model.errors import CallerError, Conflict
@@ -324,6 +325,8 @@ class World:
             )[0]
             self._do(move)
         self.heal()
+        self._map_again()
+        self.heal()
         self.monitor.check_schedules(min(self.clock.now(), HORIZON), {})
         self.monitor.check_rest()
         self.assets.check_rest()
@@ -499,6 +502,24 @@ class World:
                 event = MarkRun(run[0], self.dice.choice([RunState.SUCCESS, RunState.FAILED]))
             self.talk(f"a person says {event}")
             self._append(run[3], run[0], event)
+
+    def _map_again(self) -> None:
+        """A person clears what tasks are mapped over that have run: it may return a longer or a shorter list."""
+        rows = [row for row in self.monitor.rows.values() if row.map_index >= 0]
+        for run in sorted({row.run for row in rows})[:4]:
+            workflow = self.monitor.runs[run][1]
+            lists = sorted(self._mapped_over(workflow))
+            if lists and run not in self._marked:
+                chosen = InstanceRef(self.dice.choice(lists))
+                self.talk(f"a person clears {chosen.task_id} of run {run} and all below")
+                self._run_again.add(run)
+                clear = Clear(run, (chosen, *self._all_below(workflow, {chosen.task_id})))
+                self._append(self.monitor.runs[run][3], run, clear)
+
+    def _mapped_over(self, workflow: str) -> frozenset[str]:
+        spec = self.specs[workflow]
+        lengths = [one.mapped for one in (*spec.tasks, *spec.groups) if one.mapped is not None]
+        return frozenset[str]().union(*map(sources_of, lengths))
 
     def _all_below(self, workflow: str, task_ids: set[str]) -> tuple[InstanceRef, ...]:
         below: set[str] = set()
