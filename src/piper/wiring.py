@@ -350,7 +350,7 @@ def _of_triggers(settings: Settings) -> dict[str, Any]:
     """What every triggerer is told."""
     return {
         "snapshots": SnapshotStore(settings.home).trees,
-        "environment": task_environment(dict(os.environ)),
+        "environment": task_environment({**os.environ, **settings.for_files}),
         "patience": settings.triggerer.block_limit.total_seconds(),
     }
 

@@ -17,7 +17,7 @@ from piper.core import trigger_rules as rules
 from piper.core.graph import Graph, Watch
 from piper.model.events import TriggerFired
 from piper.model.states import TaskState
-from piper.scheduler import assets, commit
+from piper.scheduler import assets, backfills, book, commit
 from piper.store import database, grants, instances, schema
 from piper.task_api import batch
 from piper.task_api.handshake import Verdict
@@ -199,12 +199,50 @@ def without_identity_of_waits() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_cursor_in_the_transaction() -> Iterator[None]:
+    """The cursor of a backfill is moved in a transaction after the one that makes the runs."""
+    move, follow, load = backfills.move_backfills, backfills.Backfills.follow, backfills.Backfills.load
+    late: list[Any] = []
+
+    def move_later(connection: Any, moves: Any) -> None:
+        late.extend(pair for pair in moves if pair[0].cursor != pair[1].cursor)
+        move(connection, [pair for pair in moves if pair[0].cursor == pair[1].cursor])
+
+    def follow_after_moving(self: Any, fence: Any, now: Any) -> Any:
+        if late:
+            with self._database.fenced(fence.only({before.shard for before, _ in late})) as connection:
+                move(connection, late)
+            late.clear()
+        return follow(self, fence, now)
+
+    def load_as_after_a_crash(self: Any, shards: Any) -> None:
+        late.clear()
+        load(self, shards)
+
+    with (
+        mock.patch.object(backfills, "move_backfills", move_later),
+        mock.patch.object(backfills.Backfills, "follow", follow_after_moving),
+        mock.patch.object(backfills.Backfills, "load", load_as_after_a_crash),
+    ):
+        yield
+
+
+@contextmanager
+def without_limit_of_backfills() -> Iterator[None]:
+    """A backfill starts as many runs as there are."""
+    with mock.patch.object(book, "limit_of", return_value=99):
+        yield
+
+
 MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = MappingProxyType(
     {
         "no fence": without_fence,
         "no start handshake": without_start_handshake,
         "no source-state guard": without_source_states,
         "no unique run key": without_unique_runs,
+        "no cursor in the transaction": without_cursor_in_the_transaction,
+        "no limit of backfills": without_limit_of_backfills,
         "news of assets not consumed": without_consuming_changes,
         "events of assets not taken": without_taking_events,
         "no resizing": without_resizing,

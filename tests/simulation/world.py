@@ -14,10 +14,13 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from piper.artifacts import ArtifactStore
+from piper.core.graph import sources_of
 from piper.executor.lost_workers import lose_all_on
 from piper.executor.service import ExecutorService
-from piper.model.errors import Conflict
+from piper.model.errors import CallerError, Conflict
 from piper.model.events import (
+    BackfillPauseChanged,
+    BackfillQueued,
     Clear,
     Deferred,
     Event,
@@ -47,6 +50,7 @@ from piper.store.events import append_events, event_row
 from piper.store.runs import create_run
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from tests.simulation import backfilling
 from tests.simulation.assets import AssetMonitor, changes_of, lay_assets, random_consumer, with_outlets
 from tests.simulation.ledger import Ledger
 from tests.simulation.monitor import Monitor
@@ -321,6 +325,8 @@ class World:
             )[0]
             self._do(move)
         self.heal()
+        self._map_again()
+        self.heal()
         self.monitor.check_schedules(min(self.clock.now(), HORIZON), {})
         self.monitor.check_rest()
         self.assets.check_rest()
@@ -358,6 +364,7 @@ class World:
 
     def move_executor(self) -> None:
         self.talk("executor ticks")
+        self.monitor.note_what_is_fresh()
         self.executor.tick()
 
     def move_takeover(self) -> None:
@@ -465,9 +472,13 @@ class World:
 
     def move_people(self) -> None:
         """A person triggers, clears, marks, pauses."""
-        what = self.dice.choice(["trigger", "trigger", "clear", "clear", "clear", "mark", "mark_run", "pause"])
+        what = self.dice.choice(
+            ["trigger", "trigger", "clear", "clear", "clear", "mark", "mark_run", "pause", "backfill", "backfill"]
+        )
         runs = list(self.monitor.runs.values())
-        if what == "trigger" or not runs:
+        if what == "backfill":
+            self._backfill()
+        elif what == "trigger" or not runs:
             self._trigger()
         elif what == "pause":
             workflow = self.dice.choice(sorted(self.specs))
@@ -491,6 +502,24 @@ class World:
                 event = MarkRun(run[0], self.dice.choice([RunState.SUCCESS, RunState.FAILED]))
             self.talk(f"a person says {event}")
             self._append(run[3], run[0], event)
+
+    def _map_again(self) -> None:
+        """A person clears what tasks are mapped over that have run: it may return a longer or a shorter list."""
+        rows = [row for row in self.monitor.rows.values() if row.map_index >= 0]
+        for run in sorted({row.run for row in rows})[:4]:
+            workflow = self.monitor.runs[run][1]
+            lists = sorted(self._mapped_over(workflow))
+            if lists and run not in self._marked:
+                chosen = InstanceRef(self.dice.choice(lists))
+                self.talk(f"a person clears {chosen.task_id} of run {run} and all below")
+                self._run_again.add(run)
+                clear = Clear(run, (chosen, *self._all_below(workflow, {chosen.task_id})))
+                self._append(self.monitor.runs[run][3], run, clear)
+
+    def _mapped_over(self, workflow: str) -> frozenset[str]:
+        spec = self.specs[workflow]
+        lengths = [one.mapped for one in (*spec.tasks, *spec.groups) if one.mapped is not None]
+        return frozenset[str]().union(*map(sources_of, lengths))
 
     def _all_below(self, workflow: str, task_ids: set[str]) -> tuple[InstanceRef, ...]:
         below: set[str] = set()
@@ -524,6 +553,25 @@ class World:
             self.talk(f"a person triggers {run.run_id} of {workflow}")
         except Conflict:
             self.talk("a person triggers a run that exists")
+
+    def _backfill(self) -> None:
+        """A person asks for a backfill, or says something to one."""
+        known = sorted(self.monitor.backfills.rows.values())
+        if known and self.dice.random() < 0.5:
+            row = self.dice.choice(known)
+            event = backfilling.command_about(self.dice, row.id)
+            self.talk(f"a person says {event}")
+            self._append(shard_of(row.workflow_id), None, event)
+            return
+        spec = self.specs[self.dice.choice(sorted(self.specs))]
+        now = self.clock.now()
+        try:
+            with self.people.write() as connection:
+                made = backfilling.ask(self.dice, connection, spec, now)
+                append_events(connection, [event_row(made.shard, None, BackfillQueued(made.id), now)])
+            self.talk(f"a person asks for {made}")
+        except CallerError as refused:
+            self.talk(f"a person asks for a backfill in vain: {refused}")
 
     def _append(self, shard: int, run: int | None, event: Event) -> None:
         with self.people.write() as connection:
@@ -570,12 +618,14 @@ class World:
         self.calm = True
         for workflow in sorted(self.specs):
             self._append(shard_of(workflow), None, PauseChanged(workflow, False))
+        for row in self.monitor.backfills.rows.values():
+            self._append(shard_of(row.workflow_id), None, BackfillPauseChanged(row.id, paused=False))
         self.clock.at = max(self.clock.at, HORIZON + timedelta(seconds=1))
         idle = 0
         for _ in range(20_000):
             before = self.monitor.commits
             self.move_scheduler()
-            self.executor.tick()
+            self.move_executor()
             for _ in range(len(self.backend.dispatches)):
                 self.move_worker_start()
             while self.running:

@@ -25,6 +25,7 @@ import msgspec
 
 from piper.model.spec import Json
 from piper.sdk.execution.codecs import CODECS, Codec
+from piper.sdk.execution.lazy import Lazy, resolved
 from piper.sdk.importing import import_path, path_of
 
 CLASSNAME = "__classname__"
@@ -52,11 +53,15 @@ def encode(value: Any) -> bytes:
     """A value as JSON text.
 
     Raises:
-        TypeError: it holds something that has no JSON form (a file, an enum, NaN, an integer beyond 64 bits).
-        RecursionError: it contains itself.
+        TypeError: it holds something that has no JSON form (a file, an enum, NaN, an integer beyond 64 bits), is
+            nested too deeply, or contains itself.
     """
     try:
         text = msgspec.json.encode(value if _is_plain(value) else to_json(value))
+    except RecursionError:
+        raise TypeError(
+            f"cannot store {type(value).__name__} as an XCom: it contains itself, or too many levels of lists and dicts"
+        ) from None
     except ValueError as error:
         raise TypeError(f"cannot store {type(value).__name__} as an XCom: {error}") from None
     if _LONG_NUMBER.search(text):
@@ -117,6 +122,8 @@ def to_json(value: Any) -> Json:
         return _checked(value)
     if kind in _ATOMS:
         return value
+    if kind is Lazy:
+        return to_json(resolved(value))
     if isinstance(value, list):
         return [to_json(item) for item in value]
     if isinstance(value, dict):
