@@ -9,26 +9,54 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy
+from msgspec import structs
 
 from piper.executor.lost_workers import lose_all_on
 from piper.executor.service import ExecutorService
 from piper.model import wire
-from piper.model.events import Failed, Succeeded
-from piper.model.ids import EXECUTOR_SHARD
+from piper.model.events import Failed, SpecPublished, Succeeded
+from piper.model.ids import EXECUTOR_SHARD, SHARDS
 from piper.model.run import Identity
+from piper.model.schedule import AssetAliasKey, AssetAny, AssetKey, DataInterval, RunDates
 from piper.model.spec import ResultLength, TaskSpec
-from piper.model.states import TaskState
+from piper.model.states import RunState, TaskState
+from piper.store.backfills import (
+    adopt_runs,
+    count_runs,
+    create_backfill,
+    end_queued_runs,
+    runs_of_dates,
+    unended_backfills,
+)
 from piper.store.database import Database, Fence
 from piper.store.pools import Pool, create_pool
+from piper.store.runs import create_runs, row_from_run
+from tests.backfills import a_backfill
+from tests.conformance.test_assets import ORDERS, ORDERS_KEY, Stage
 from tests.conformance.test_executor import Owning
 from tests.world import World
 
-GROWING = ("task_instance", "run", "attempt", "xcom", "event", "spec")
+GROWING = (
+    "task_instance",
+    "run",
+    "attempt",
+    "xcom",
+    "event",
+    "spec",
+    "asset_event",
+    "asset_event_alias",
+    "asset_delivery",
+    "asset_queue",
+    "asset_reference",
+    "asset_alias",
+    "asset",
+)
 """Tables that grow with use."""
 
 
@@ -138,8 +166,58 @@ def test_workers_calls_scan_nothing(world: World) -> None:
     assert len(world.events()) == 5
 
 
+def test_filling_and_cancelling_a_range_scans_nothing(world: World) -> None:
+    new_year = datetime(2025, 1, 1, tzinfo=UTC)
+    days = [RunDates(d, DataInterval(d, d), d) for d in (new_year + timedelta(days=n) for n in range(9))]
+    backfill = a_backfill(total=9, to_date=days[-1].logical_date)
+    ended = world.add_run(state=RunState.FAILED, logical_date=new_year)
+    world.add_instance(ended, state=TaskState.FAILED)
+    plans = Plans(world.database)
+    with plans.recorded(), world.database.write() as connection:
+        made = create_backfill(connection, backfill)
+        dates = [each.logical_date for each in days]
+        [run] = runs_of_dates(connection, "flow", dates).values()
+        adopt_runs(connection, made, [run])
+        row = row_from_run(structs.replace(run, run_id="other", logical_date=dates[1], state=RunState.QUEUED), "f.py")
+        assert len(create_runs(connection, [row | {"backfill": made.id}])) == 1
+        assert count_runs(connection, [made.id]) == {made.id: {RunState.FAILED: 1, RunState.QUEUED: 1}}
+        assert len(end_queued_runs(connection, made.id, 9, new_year)) == 1
+        assert [each.id for each in unended_backfills(connection, range(SHARDS))] == [made.id]
+    assert plans.scans() == []
+
+
 def test_a_scan_would_be_seen(world: World) -> None:
     plans = Plans(world.database)
     with plans.recorded(), world.database.read() as connection:
         connection.exec_driver_sql("SELECT id FROM task_instance WHERE state = 'queued'")
     assert len(plans.scans()) == 1
+
+
+def test_runs_by_assets_read_no_whole_table(sqlite_url: str, tmp_path: Path) -> None:
+    database = Database(sqlite_url)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE shard SET owner = 'me', epoch = 1")
+    stage, plans = Stage(database, tmp_path, Fence("me", dict.fromkeys(range(256), 1))), Plans(database)
+    stage.publish("maker", TaskSpec(task_id="make", operator="P", outlets=(ORDERS,)))
+    stage.publish("consumer", on=AssetAny((ORDERS_KEY, AssetKey(name="report"), AssetAliasKey("latest"))))
+    stage.add_run("maker", "r", state=RunState.QUEUED)
+    stage.tick()
+    with plans.recorded():
+        stage.emit(ORDERS, aliases=("latest",))
+        stage.emit(ORDERS)
+        stage.tick()
+        (run,) = stage.runs("consumer")
+        stage.tell(SpecPublished("consumer", run.spec_hash))
+        stage.tick()
+        asker = Identity(run.id << 24, 1, 0)
+        stage.change_instance(asker.instance, state=TaskState.QUEUED)
+        stage.start(asker)
+        for question in (
+            wire.GetAssetEvents("orders", "s3://orders"),
+            wire.GetAssetEvents(alias="latest"),
+            wire.GetAssetEvents(triggering=True),
+        ):
+            stage.ask(asker, question, list[wire.AssetEventFound])
+    # The owner of everything reads whatever news there is, and at its start whatever waits.
+    assert [scan for scan in plans.scans() if "FROM event ORDER BY" not in scan.replace("\n", "")] == []
+    database.close()

@@ -129,7 +129,7 @@ class UnmappableXComLengthPushed(ValueError):
 
     def __str__(self) -> str:
         length, maximum = self.args
-        return f"unmappable return value length: {length} > {maximum}: return fewer elements, each of several"
+        return f"unmappable return value length: {length} > {maximum}: return fewer elements that hold more each"
 
 
 class AirflowFailException(AirflowException):
