@@ -185,10 +185,10 @@ class AssetMonitor:
             raise Broken(f"events of assets without a success: {dict(found)}")
 
     def _expected(self, row: Any, workflow_id: str) -> int:
-        task = self._specs[workflow_id].task(row.task_id)
-        if task.inert:
-            return sum(isinstance(outlet, AssetRef) for outlet in task.outlets)
-        return self._ledger.changes.get(Identity(row.id, row.try_number, row.leg), 0)
+        """As many as its execution said; its outlets, where a trigger or the scheduler itself has ended it."""
+        outlets = self._specs[workflow_id].task(row.task_id).outlets
+        unsaid = sum(isinstance(outlet, AssetRef) for outlet in outlets)
+        return self._ledger.changes.get(Identity(row.id, row.try_number, row.leg), unsaid)
 
     def _check_deliveries(self, new: Iterable[AssetEvent]) -> None:
         """Each event is told once to each workflow that it concerns, and is neither lost nor told again."""
