@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from piper.cli.arguments import Moment, Seconds, WorkflowName, find_run, limit_option, run_argument
 from piper.cli.client import address_of, called
-from piper.cli.commanding import clear_options, send_command
+from piper.cli.commanding import clear_options, consent_options, send_command, send_to_runs, which_runs_options
 from piper.cli.failures import Code
 from piper.cli.main import Noun
 from piper.cli.output import Format, column, duration_column, output_option, show_list
@@ -122,49 +124,36 @@ def cancel(context: click.Context, run: str, output: Format) -> None:
 @command.command("clear")
 @run_argument
 @clear_options
+@which_runs_options
+@consent_options
 @output_option
 @click.pass_context
-def clear(
-    context: click.Context,
-    run: str,
-    only_failed: bool,
-    past: bool,
-    future: bool,
-    version: str,
-    dry_run: bool,
-    output: Format,
-) -> None:
+def clear(context: click.Context, /, run: str, output: Format, yes: bool, **options: Any) -> None:
     """Run a run again: all of it, or what failed.
 
     \b
     Examples:
       piper runs clear hello --only-failed
       piper runs clear hello --dry-run
+      piper runs clear hello --from 2026-11-01 --to 2026-11-07 --yes
     """
-    client = called(context)
-    found = find_run(client, run)
-    body = {
-        "only_failed": only_failed,
-        "past": past,
-        "future": future,
-        "version": version,
-        "dry_run": dry_run,
-    }
-    send_command(client, address_of("runs", found["id"], "clear"), body, output)
+    runs = {name: options.pop(name) for name in ("past", "future", "first", "last")}
+    send_to_runs(called(context), run, "clear", options, output, yes=yes, **runs)
 
 
 @command.command("mark")
 @run_argument
 @click.argument("state", type=click.Choice(["success", "failed"]))
+@which_runs_options
+@consent_options
 @output_option
 @click.pass_context
-def mark(context: click.Context, run: str, state: str, output: Format) -> None:
+def mark(context: click.Context, /, run: str, state: str, output: Format, yes: bool, **options: Any) -> None:
     """Set a run to success or failed; what is unfinished ends.
 
     \b
     Example:
       piper runs mark hello success
     """
-    client = called(context)
-    found = find_run(client, run)
-    send_command(client, address_of("runs", found["id"], "mark"), {"state": state}, output)
+    runs = {name: options.pop(name) for name in ("past", "future", "first", "last")}
+    send_to_runs(called(context), run, "mark", {"state": state, **options}, output, yes=yes, **runs)

@@ -32,6 +32,7 @@ from piper.core.memory import (
     TallyKey,
 )
 from piper.core.retries import seed_of
+from piper.core.selection import states_to_clear
 from piper.core.task import (
     Admitted,
     Circumstances,
@@ -42,6 +43,7 @@ from piper.core.task import (
     RuleDecided,
     Stale,
     TimedOut,
+    Vanished,
     transition,
 )
 from piper.core.trigger_rules import NOTHING, Tally, Verdict, evaluate, evaluate_setups
@@ -202,7 +204,8 @@ class _Draft:
         key = self.place_of(event.identity.instance)
         ti = None if key is None else self.at(key)
         if key is None or ti is None:
-            self.changes.refused.append(f"no instance {event.identity.instance} in run {self.run.id}")
+            if event.identity.instance not in self.memory.orphans:
+                self.changes.refused.append(f"no instance {event.identity.instance} in run {self.run.id}")
             return
         after = self._happen(key, ti, event if ti.identity == event.identity else Stale())
         if after is None or after is ti:
@@ -214,14 +217,20 @@ class _Draft:
         self._look_at([key])
 
     def _clear(self, event: Clear) -> None:
-        """Forget what the named instances did; a run that had ended waits to be begun again."""
+        """Forget what the named instances did; a run that had ended waits to be begun again.
+
+        A clear that pins the run to another version finds the memory on the graph of that version.
+        """
         cleared = False
+        repinned = bool(event.spec_hash) and event.spec_hash != self.run.spec_hash
+        if repinned:
+            self._fit_into_version()
+        states = states_to_clear(event)
         for key in list(self._named(event.tasks)):
             ti = self.at(key)
-            if ti is None or (event.only_failed and ti.state not in (TaskState.FAILED, TaskState.UPSTREAM_FAILED)):
-                continue
-            self._happen(key, ti, Cleared())
-            cleared = True
+            if ti is not None and ti.state in states:
+                self._happen(key, ti, Cleared())
+                cleared = True
         if not (cleared or event.spec_hash):
             return
         run = replace(
@@ -233,6 +242,24 @@ class _Draft:
         if run.state.finished:
             run = replace(run, state=RunState.QUEUED, queued_at=self.now, started_at=None, ended_at=None, reason="")
         self.changes.run = run
+        if repinned and run.state is RunState.RUNNING:
+            self._begin()  # what is new is made now: otherwise the run might end without it
+
+    def _fit_into_version(self) -> None:
+        """The run goes on with another version: what that does not have is removed, what is in it again comes back."""
+        for orphan in self.memory.orphans.values():
+            if orphan.state is not TaskState.REMOVED:
+                circumstances = Circumstances(TaskSpec(orphan.task_id, ""), self.now, "")
+                after, _ = transition(orphan, Vanished(), circumstances)
+                self._remember(orphan)
+                self.changes.vanished.append(after)
+                if orphan.state in IN_FLIGHT:
+                    self.changes.effects.append(Cancel(orphan.identity))
+        for node in self.graph.nodes:
+            found = [(key, ti) for key in self.keys_of(node.index) if (ti := self.at(key)) is not None]
+            if all(ti.state is TaskState.REMOVED for _, ti in found):
+                for key, ti in found:
+                    self._happen(key, ti, Cleared())
 
     def _mark(self, event: Mark) -> None:
         """Give instances a terminal state; what had failed below them for their sake may run again."""

@@ -122,6 +122,7 @@ class Clear(Struct, frozen=True, tag="clear", omit_defaults=True):
     run: int
     tasks: tuple[InstanceRef, ...]
     only_failed: bool = False
+    only_running: bool = False
     spec_hash: str = ""
     """Pin the run to this version from now on; empty keeps its own."""
     snapshot: str = ""

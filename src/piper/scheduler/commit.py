@@ -10,6 +10,7 @@ from piper.model.workflow import ScheduledWorkflow
 from piper.store.database import Database, Fence
 from piper.store.events import delete_events
 from piper.store.instances import insert_instances, move_instances
+from piper.store.repinning import repin
 from piper.store.runs import move_runs
 from piper.store.schedules import set_flags
 
@@ -44,6 +45,9 @@ class Batch:
                 connection,
                 [(memory.run, changes.run) for memory, changes in self.steps if changes.run is not memory.run],
             )
+            for memory, changes in self.steps:
+                if changes.run.spec_hash != memory.run.spec_hash:
+                    repin(connection, changes.run, memory.graph.spec)
             insert_instances(
                 connection,
                 (

@@ -21,6 +21,7 @@ from piper.model.states import RunState, RunType, TaskState
 from piper.model.workflow import ScheduledWorkflow
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
+from piper.scheduler.repinning import on_wanted_version
 from piper.scheduler.schedules import Schedules
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
@@ -285,9 +286,10 @@ class SchedulerService(Service):
                 undecided = True
                 continue
             events = [*self._news.get(run, ()), *inbox.get(run, ())]
-            changes = self._step(memory, events, batch.now)
-            if changes is None:
+            decided = self._step(memory, events, batch.now)
+            if decided is None:
                 continue
+            memory, changes = decided
             batch.steps.append((memory, changes))
             batch.shards.add(memory.run.shard)
             batch.events += [s.id for s in consumed.get(run, ())]
@@ -312,9 +314,10 @@ class SchedulerService(Service):
         stepped.add(memory.run.workflow_id)
         return False
 
-    def _step(self, memory: RunMemory, events: list[RunEvent], now: datetime) -> Changes | None:
+    def _step(self, memory: RunMemory, events: list[RunEvent], now: datetime) -> tuple[RunMemory, Changes] | None:
         """Let the core decide; a run that makes it raise is forgotten, and in the end put aside."""
         try:
+            memory = on_wanted_version(memory, events, self.book.graphs)
             changes = step(memory, events, now, self._facts(memory))
         except Exception as error:
             self._trouble(memory, f"{type(error).__name__}: {error}", error)
@@ -323,7 +326,7 @@ class SchedulerService(Service):
         for refusal in changes.refused:
             self.counters["refused"] += 1
             log.error("refused in run %s of %s: %s", memory.run.run_id, memory.run.workflow_id, refusal)
-        return changes
+        return memory, changes
 
     def _trouble(self, memory: RunMemory, what: str, error: BaseException | None = None) -> None:
         run = memory.run

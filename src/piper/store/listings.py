@@ -252,6 +252,25 @@ def runs_beside(
     return connection.execute(statement.order_by(run.c.logical_date).limit(limit)).all()
 
 
+def runs_between(connection: Connection, workflow_id: str, wanted: RunFilter, limit: int) -> Sequence[AnyRow]:
+    """The runs of a workflow within the filter's logical dates and states, oldest first."""
+    statement = select(run).where(run.c.workflow_id == workflow_id, run.c.logical_date.is_not(None))
+    if wanted.logical_date_from is not None:
+        statement = statement.where(run.c.logical_date >= wanted.logical_date_from)
+    if wanted.logical_date_to is not None:
+        statement = statement.where(run.c.logical_date <= wanted.logical_date_to)
+    if wanted.states:
+        statement = statement.where(run.c.state.in_(wanted.states))
+    return connection.execute(statement.order_by(run.c.logical_date).limit(limit)).all()
+
+
+def find_run_by_date(connection: Connection, workflow_id: str, logical_date: datetime) -> AnyRow | None:
+    """The run of that workflow and logical date, or None."""
+    return connection.execute(
+        select(run).where(run.c.workflow_id == workflow_id, run.c.logical_date == logical_date)
+    ).one_or_none()
+
+
 def bundle_kind(connection: Connection, name: str) -> str | None:
     """folder, git …; None when there is no such bundle."""
     return connection.execute(select(bundle.c.kind).where(bundle.c.name == name)).scalar_one_or_none()

@@ -17,7 +17,7 @@ from piper.logs import LogWriter, Masker
 from piper.model.events import Failed, Lost, Skipped
 from piper.model.run import Identity
 from piper.model.spec import Isolation
-from piper.model.wire import Dispatch, Report
+from piper.model.wire import CodeRef, Dispatch, Report
 from piper.worker.processes import signal_name
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Grant(Struct, frozen=True):
 
     task: TaskLimits
     log: str = ""
+    code: CodeRef = CodeRef()
 
 
 decode_grant = msgspec.msgpack.Decoder(Grant).decode

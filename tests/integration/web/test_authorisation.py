@@ -43,6 +43,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/runs/{run}/clear"): {},
     ("POST", "/runs/{run}/mark"): {"state": "success"},
     ("POST", "/runs/{run}/cancel"): {},
+    ("POST", "/workflows/{workflow_id}/clear"): {"logical_date_from": "2026-11-01T00:00:00Z"},
+    ("POST", "/workflows/{workflow_id}/mark"): {"logical_date_from": "2026-11-01T00:00:00Z", "state": "success"},
     ("PUT", "/pools/{name}"): {"slots": 1},
     ("PUT", "/variables/{key:path}"): {"value": "x"},
     ("PUT", "/connections/{conn_id:path}"): {"conn_type": "http"},
