@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from piper.core.task import TABLE
-from piper.model.spec import WorkflowSpec
+from piper.model.spec import TaskSpec, WorkflowSpec
 from piper.model.states import FINISHED, TaskState
 from tests.simulation.reference import may_run
+from tests.simulation.steering import Steering, trouble_with_clears
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OCCUPIED = ("scheduled", "queued", "running", "restarting")
@@ -71,18 +72,20 @@ class Monitor:
     def __init__(self, path: str, specs: Mapping[str, WorkflowSpec], pools: Mapping[str, int]) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._specs = specs
+        self.versions: dict[str, WorkflowSpec] = {}
+        """Every version that has been published, by hash."""
+        self._steering = Steering(self._db)
         self._pools = pools
         self._rows: dict[int, Row] = {}
         self._runs: dict[int, tuple] = {}
         self._epochs: dict[int, tuple[str, int]] = {}
         self.commits = 0
 
-    def after_commit(self, actor: str, now: datetime, cleared: bool) -> None:
+    def after_commit(self, actor: str, now: datetime) -> None:
         """Compare with the commit before.
 
         Arguments:
             actor: the member id of the scheduler or executor that committed, or another name.
-            cleared: whether that commit applied a clear or a mark of a person.
         """
         self.commits += 1
         rows = {
@@ -94,13 +97,17 @@ class Monitor:
         runs = {
             r[0]: r
             for r in self._db.execute(
-                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after FROM run"
+                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, spec_hash FROM run"
             )
         }
         epochs = {r[0]: (r[1], r[2]) for r in self._db.execute("SELECT shard, owner, epoch FROM shard")}
         changed = [(self._rows.get(i), row) for i, row in rows.items() if self._rows.get(i) != row]
         self._check_terms(actor, changed, runs, epochs)
-        self._check_edges(changed, cleared)
+        applied = self._steering.applied()
+        self._check_edges(changed, applied)
+        spec_of = {number: self.versions[run[8]] for number, run in runs.items()}
+        for trouble in trouble_with_clears(applied, self._rows, rows, spec_of):
+            raise Broken(f"{trouble} (I11)")
         self._check_rules(changed, rows, runs)
         self._check_limits(rows, runs)
         self._check_runs(runs, now)
@@ -121,11 +128,12 @@ class Monitor:
                 if run != self._runs.get(number) and epochs[run[3]][0] != actor:
                     raise Broken(f"{actor} wrote run {run} though {epochs[run[3]][0]} owns its shard (I17)")
 
-    def _check_edges(self, changed, cleared: bool) -> None:
+    def _check_edges(self, changed, applied) -> None:
         """C9, I11: only edges of the table; identities never fall; no way out of an end but by a person."""
         for before, row in changed:
             if before is None:
                 continue
+            cleared = row.run in applied
             if (row.try_number, row.leg) < (before.try_number, before.leg) and not cleared:
                 raise Broken(f"the identity of {before} fell to {row}")
             if row.try_number < before.try_number:
@@ -141,7 +149,7 @@ class Monitor:
             if row.state != "scheduled" or row.leg != 0 or (before is not None and before.state == "scheduled"):
                 continue
             states = {(r.task_id, r.map_index): r.state for r in rows.values() if r.run == row.run}
-            spec = self._specs[runs[row.run][1]]
+            spec = self.versions[runs[row.run][8]]
             if not may_run(spec, states, row.task_id, row.map_index):
                 raise Broken(f"{row} was scheduled though its rule does not hold: {states} (I8)")
 
@@ -166,17 +174,22 @@ class Monitor:
             if count > limit:
                 raise Broken(f"run {runs[run]} has {count} tasks in flight, {limit} are allowed (I15)")
         for (run, task_id), count in per_task.items():
-            limit = self._specs[runs[run][1]].task(task_id).max_active_per_run
+            limit = self._task(runs[run][1], task_id).max_active_per_run
             if limit is not None and count > limit:
                 raise Broken(f"task {task_id} of run {runs[run]} is in flight {count} times (I15)")
         for (workflow, task_id), count in per_workflow_task.items():
-            limit = self._specs[workflow].task(task_id).max_active_per_workflow
+            limit = self._task(workflow, task_id).max_active_per_workflow
             if limit is not None and count > limit:
                 raise Broken(f"task {task_id} of workflow {workflow} is in flight {count} times (I15)")
         running = Counter(run[1] for run in runs.values() if run[4] == "running")
         for workflow, count in running.items():
             if count > self._specs[workflow].max_active_runs:
                 raise Broken(f"workflow {workflow} has {count} runs (I15)")
+
+    def _task(self, workflow: str, task_id: str) -> TaskSpec:
+        """A task of any version: its limits are the same in all."""
+        versions = (spec for spec in self.versions.values() if spec.workflow_id == workflow)
+        return next(task for spec in versions for task in spec.tasks if task.task_id == task_id)
 
     def _check_runs(self, runs, now: datetime) -> None:
         """I1, I3: one run for a date, none before its time."""

@@ -10,8 +10,10 @@ from unittest import mock
 
 import sqlalchemy
 
+from piper.core import run
+from piper.core.selection import ANY_STATE
 from piper.model.states import TaskState
-from piper.store import database, executions, instances, schema
+from piper.store import database, grants, instances, schema
 from piper.task_api import batch
 from piper.task_api.handshake import Verdict
 from tests.simulation import world
@@ -62,12 +64,12 @@ def without_source_states() -> Iterator[None]:
         table.update()
         .where(table.c.id.in_(sqlalchemy.bindparam("instances", expanding=True)))
         .values(state=TaskState.QUEUED, queued_at=sqlalchemy.bindparam("now"))
-        .returning(table.c.id)
+        .returning(table.c.id, table.c.try_number, table.c.leg)
     )
     move = instances._MOVE.whereclause
     assert move is not None
     blind = table.update().where(table.c.id == sqlalchemy.bindparam("guard_id")).values(instances._MOVE._values)
-    with mock.patch.object(executions, "_GRANT", grant), mock.patch.object(instances, "_MOVE", blind):
+    with mock.patch.object(grants, "_GRANT", grant), mock.patch.object(instances, "_MOVE", blind):
         yield
 
 
@@ -90,11 +92,27 @@ def without_unique_runs() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_states_of_clears() -> Iterator[None]:
+    """A clear takes back whatever it names, also what has not failed."""
+    with mock.patch.object(run, "states_to_clear", return_value=ANY_STATE):
+        yield
+
+
+@contextmanager
+def without_removal() -> Iterator[None]:
+    """A run that takes another version keeps the tasks that this lacks."""
+    with mock.patch.object(run._Draft, "_fit_into_version", return_value=None):
+        yield
+
+
 MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = MappingProxyType(
     {
         "no fence": without_fence,
         "no start handshake": without_start_handshake,
         "no source-state guard": without_source_states,
         "no unique run key": without_unique_runs,
+        "no states of clears": without_states_of_clears,
+        "no removal of what vanished": without_removal,
     }
 )

@@ -50,7 +50,7 @@ from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
 from tests.simulation.ledger import Ledger
 from tests.simulation.monitor import Monitor
-from tests.simulation.workflows import MONDAY, random_workflow
+from tests.simulation.workflows import MONDAY, another_version, random_workflow
 
 HORIZON = MONDAY + timedelta(hours=1)
 """No scheduled run after this: a play must come to rest."""
@@ -165,7 +165,7 @@ class World:
         self._lay_foundation(people)
         self.people = people
         self.monitor = Monitor(str(folder / "piper.db"), self.specs, POOLS)
-        self._cleared = False
+        self.monitor.versions |= {spec_hash(encode_spec(spec)): spec for spec in self.specs.values()}
         self.wakeups = Wakeups()
         artifacts = ArtifactStore(folder / "artifacts")
         self.api = TaskApi(self.database("task_api"), self.clock, keys, artifacts, self.wakeups)
@@ -279,7 +279,7 @@ class World:
     def after_commit(self, actor: str) -> None:
         """Every commit is looked at."""
         if self.monitor is not None:
-            self.monitor.after_commit(actor, self.clock.now(), self._cleared)
+            self.monitor.after_commit(actor, self.clock.now())
 
     # --- moves ---------------------------------------------------------------------------------
 
@@ -327,15 +327,7 @@ class World:
 
     def move_scheduler(self) -> None:
         self.talk(f"{self.scheduler._term.fence().owner} ticks")
-        self._cleared = True  # it may be applying a clear: C9 and I11 are looked at where nobody cleared
-        self._cleared = self._clears_wait()
         self.scheduler.tick()
-        self._cleared = False
-
-    def _clears_wait(self) -> bool:
-        with self.people.read() as connection:
-            bodies = connection.execute(select(schema.event.c.body)).scalars().all()
-        return any(b'"type":"clear"' in body or b'"type":"mark' in body for body in bodies)
 
     def move_executor(self) -> None:
         self.talk("executor ticks")
@@ -448,10 +440,12 @@ class World:
 
     def move_people(self) -> None:
         """A person triggers, clears, marks, pauses."""
-        what = self.dice.choice(["trigger", "trigger", "clear", "mark", "mark_run", "pause"])
+        what = self.dice.choice(["trigger", "trigger", "clear", "clear", "mark", "mark_run", "pause", "publish"])
         runs = list(self.monitor.runs.values())
         if what == "trigger" or not runs:
             self._trigger()
+        elif what == "publish":
+            self._publish()
         elif what == "pause":
             workflow = self.dice.choice(sorted(self.specs))
             paused = self.dice.random() < 0.5
@@ -461,13 +455,41 @@ class World:
             run = self.dice.choice(runs)
             names = sorted({(r.task_id, r.map_index) for r in self.monitor.rows.values() if r.run == run[0]})
             chosen = tuple(InstanceRef(*n) for n in names if self.dice.random() < 0.4)
-            event: Event = Clear(run[0], chosen)
+            event: Event = self._clear(run, chosen)
             if what == "mark":
                 event = Mark(run[0], chosen, self.dice.choice([TaskState.SUCCESS, TaskState.FAILED]))
             elif what == "mark_run":
                 event = MarkRun(run[0], self.dice.choice([RunState.SUCCESS, RunState.FAILED]))
             self.talk(f"a person says {event}")
             self._append(run[3], run[0], event)
+
+    def _clear(self, run: tuple, chosen: tuple[InstanceRef, ...]) -> Clear:
+        """A clear of one of the shapes that there are, with the run's own version or the newest."""
+        shape = self.dice.choice(["named", "only_failed", "only_running"])
+        version, snapshot = "", ""
+        if self.dice.random() < 0.5:
+            newest = self.specs[run[1]]
+            version, snapshot = spec_hash(encode_spec(newest)), "s"
+            chosen = tuple(InstanceRef(t.task_id) for t in newest.tasks if self.dice.random() < 0.5)
+        return Clear(
+            run[0], chosen, shape == "only_failed", shape == "only_running", spec_hash=version, snapshot=snapshot
+        )
+
+    def _publish(self) -> None:
+        """A file has changed: there is another version of a workflow."""
+        workflow = self.dice.choice(sorted(self.specs))
+        spec = another_version(self.dice, self.specs[workflow])
+        body = encode_spec(spec)
+        digest = spec_hash(body)
+        self.specs[workflow] = self.monitor.versions[digest] = spec
+        self.talk(f"version {digest[:6]} of {workflow} is published: {[t.task_id for t in spec.tasks]}")
+        with self.people.write() as connection:
+            if connection.execute(select(schema.spec.c.hash).where(schema.spec.c.hash == digest)).first() is None:
+                connection.execute(insert(schema.spec).values(hash=digest, body=body.decode()))
+            table = schema.workflow
+            connection.execute(table.update().where(table.c.workflow_id == workflow).values(spec_hash=digest))
+            news = SpecPublished(workflow, digest)
+            append_events(connection, [event_row(shard_of(workflow), None, news, self.clock.now())])
 
     def move_people_and_scheduler(self) -> None:
         """A person says something and it is applied at once."""
