@@ -13,11 +13,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from piper.artifacts import ArtifactStore
 from piper.coordination.membership import Membership
@@ -30,6 +33,9 @@ from piper.logs import LogStore
 from piper.model.errors import InvalidSetting
 from piper.model.ids import EXECUTOR_SHARD, SERIALIZER_SHARD, SHARDS
 from piper.model.run import Identity
+from piper.model.spec import Json, decode_spec
+from piper.model.states import RunType
+from piper.model.wire import XComPush
 from piper.scheduler.service import SchedulerService
 from piper.secrets import Keys
 from piper.serializer.bundles import Bundle
@@ -41,11 +47,17 @@ from piper.serializer.snapshots import SnapshotStore
 from piper.serializer.supervisor import Loader
 from piper.service import SystemClock, Wakeups
 from piper.settings import Settings
+from piper.store.alone import begin_alone
 from piper.store.database import Database
 from piper.store.migrations import migrate
+from piper.store.runs import create_run
+from piper.store.schedules import spec_bodies, workflows_by_id
 from piper.store.sealed import check_keys
+from piper.store.xcoms import XComKey, store_xcoms
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from piper.task_api.values import XComValues
+from piper.timetables import manual_interval
 from piper.web.app import create_app
 from piper.web.parts import WebParts
 from piper.web.retention import Retention
@@ -99,7 +111,7 @@ class System:
             pool_size=settings.database.pool_size,
         )
         self._ownerships = self._make_ownerships()
-        artifacts = ArtifactStore(home / "artifacts")
+        self._artifacts = artifacts = ArtifactStore(home / "artifacts")
         snapshots = SnapshotStore(home)
         task_api = TaskApi(self._database, self._clock, keys, artifacts, self._wakeups)
         self._lane = Lane("engine")
@@ -191,6 +203,39 @@ class System:
                 log.exception("%s did not stop in order", type(part).__name__)
         self._database.close()
 
+    def execute(
+        self,
+        workflow_id: str,
+        task_id: str,
+        map_index: int,
+        logical_date: datetime,
+        conf: Mapping[str, Json],
+        xcoms: Sequence[GivenXCom],
+    ) -> int:
+        """See `Instance.execute`."""
+        now = self._clock.now()
+        values = XComValues(self._artifacts)
+        put = [(given, values.put(XComPush(given.key, given.value, _length(given.value)))) for given in xcoms]
+        with self._database.write() as connection:
+            found = workflows_by_id(connection, [workflow_id])[workflow_id]
+            spec = decode_spec(spec_bodies(connection, [found.spec_hash])[found.spec_hash])
+            run = create_run(
+                connection,
+                workflow_id=workflow_id,
+                run_type=RunType.MANUAL,
+                now=now,
+                logical_date=logical_date,
+                interval=manual_interval(spec.schedule.timetable, logical_date),
+                run_after=now,
+                conf=conf,
+            )
+            keyed = [(XComKey(run.id, given.task_id, given.key, given.map_index), stored) for given, stored in put]
+            store_xcoms(connection, keyed, now)
+            begin_alone(connection, run, spec, task_id, map_index, now)
+        self._wakeups.notify("scheduler")
+        self._wakeups.notify("executor")
+        return run.id
+
     def _make_ownerships(self) -> dict[str, Ownership]:
         """Who says what this process owns: one for all on SQLite, one for each role on PostgreSQL."""
         if self._database.sqlite:
@@ -229,6 +274,17 @@ class System:
         self.executor.cancel(list(identities), "no longer wanted")
 
 
+@dataclass(frozen=True, slots=True)
+class GivenXCom:
+    """A value that a task is to find, as if another had left it."""
+
+    task_id: str
+    key: str
+    map_index: int
+    value: bytes
+    """JSON text."""
+
+
 class Instance:
     """A throw-away system for one file (`piper run FILE`)."""
 
@@ -258,6 +314,23 @@ class Instance:
         deadline = time.monotonic() + LOADED_WITHIN
         while not self._system.serializer.settled and time.monotonic() < deadline:
             time.sleep(0.005)
+
+    def execute(
+        self,
+        workflow_id: str,
+        task_id: str,
+        map_index: int,
+        logical_date: datetime,
+        conf: Mapping[str, Json],
+        xcoms: Sequence[GivenXCom],
+    ) -> int:
+        """Run one task alone, in a run of its own in which everything else counts as done; the run's number.
+
+        Raises:
+            NotFound: there is no such workflow.
+            Invalid: a value is not JSON, or too long.
+        """
+        return self._system.execute(workflow_id, task_id, map_index, logical_date, conf, xcoms)
 
     def stop(self) -> None:
         """End every task and service."""
@@ -346,6 +419,12 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         log_cap=told.log_limit,
         idle_zygote=told.zygote_idle.total_seconds(),
     )
+
+
+def _length(value: bytes) -> int | None:
+    """Elements of a JSON list or object; None of any other value."""
+    decoded = msgspec.json.decode(value)
+    return len(decoded) if isinstance(decoded, list | dict) else None
 
 
 def _visible_environment() -> dict[str, str]:

@@ -18,6 +18,7 @@ from piper.cli.commanding import (
     which_runs_options,
     which_tasks_options,
 )
+from piper.cli.execute import execute_task
 from piper.cli.main import Noun
 from piper.cli.output import (
     Column,
@@ -45,6 +46,9 @@ def command() -> None:
 
     RUN is a number, WORKFLOW/RUN_ID, or a WORKFLOW for its latest run.
     """
+
+
+command.add_command(execute_task)
 
 
 def _name(row: dict[str, Any]) -> str:
