@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from bench import steps
 from bench.instance import PATIENCE, ROOT, WORKFLOWS, Finished, Instance, copy_of, standalone
 
 ZYGOTE_IMPORTS = ("piper.sdk", "piper.sdk.execution.runner", "piper.operators.python", "piper.worker.child")
@@ -60,6 +61,31 @@ def fanout() -> Iterator[Figure]:
     yield Figure("floor.fork.tasks_per_s", "tasks/s", [below])
     yield Figure("fanout_500_warm.tasks_per_s", "tasks/s", warm)
     yield Figure("floor.warm.tasks_per_s", "tasks/s", [floor("warm")["fanout_tasks_per_s"]])
+
+
+def expand() -> Iterator[Figure]:
+    """A task mapped over the 10,000 elements of a result, warm; the floor and the growth of the server beside it."""
+    with standalone(copy_of("expand.py")) as piper:
+        piper.wait_for_workflows(2)
+        piper.run("expand_100")
+        before = _peak_mb(piper.process.pid)
+        expanded = [piper.run("expand_10000") for _ in range(3)]
+        grown = _peak_mb(piper.process.pid) - before
+    below = floor("warm")["fanout_tasks_per_s"]
+    yield Figure("expand_10000.tasks_per_s", "tasks/s", [_rate(run) for run in expanded])
+    yield Figure("expand_10000.warm_floor_ratio", "ratio", [_rate(run) / below for run in expanded])
+    yield Figure("expand_10000.server_growth_mb", "MiB", [grown])
+
+
+def step_cost() -> Iterator[Figure]:
+    """What an event costs the scheduler, commit included, in runs of 100 and of 10,000 tasks."""
+    compared = list(steps.compare())
+    for one in compared:
+        yield Figure(f"step_cost.{one.shape}_100_us", "µs", [cost * 1e6 for cost in one.small])
+        yield Figure(f"step_cost.{one.shape}_10000_us", "µs", [cost * 1e6 for cost in one.large])
+    yield Figure("step_cost.ratio", "ratio", [max(one.ratio for one in compared)])
+    yield Figure("step_cost.core_ratio", "ratio", [max(one.core_ratio for one in compared)])
+    yield Figure("step_cost.longest_tick_s", "s", [max(one.longest_tick for one in compared)])
 
 
 def chains() -> Iterator[Figure]:
@@ -127,7 +153,15 @@ def start() -> Iterator[Figure]:
     yield Figure("system.pss_mb", "MiB", memory)
 
 
-ALL = {"fanout": fanout, "chains": chains, "burst": burst, "many": many, "start": start}
+ALL = {
+    "fanout": fanout,
+    "expand": expand,
+    "step_cost": step_cost,
+    "chains": chains,
+    "burst": burst,
+    "many": many,
+    "start": start,
+}
 
 
 def _rate(run: Finished) -> float:
@@ -157,6 +191,12 @@ def _cpu_percent(piper: Instance, seconds: float) -> float:
 def _cpu_ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
+
+
+def _peak_mb(pid: int) -> float:
+    """The most memory that a process has had."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def _pss(pid: int) -> int:

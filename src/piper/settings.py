@@ -64,6 +64,7 @@ class Core(Struct, frozen=True, kw_only=True):
     airflow_mode: Annotated[
         AirflowMode, about("lenient understands spellings of Airflow 1 and 2, strict is as Airflow 3.3.2.")
     ] = AirflowMode.LENIENT
+    backfill_limit: Annotated[int, about("Most dates of one backfill.", ge=1, le=1_000_000)] = 20_000
     plugins_folder: Annotated[
         str, about("A folder of Airflow plugins for all bundles, besides each bundle's own `plugins`.")
     ] = ""
@@ -167,6 +168,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     def dags(self) -> Path:
         """The folder of workflow files, with the default filled in."""
         return Path(self.serializer.dags).expanduser() if self.serializer.dags else self.home / "dags"
+
+    @property
+    def plugins(self) -> Path | None:
+        """The folder of plugins for all bundles, if there is one."""
+        return Path(self.core.plugins_folder).expanduser().absolute() if self.core.plugins_folder else None
+
+    @property
+    def for_files(self) -> dict[str, str]:
+        """How workflow files are loaded, as variables for the processes that load them (`piper.compat`)."""
+        return {
+            "PIPER_CORE__AIRFLOW_MODE": self.core.airflow_mode.value,
+            "PIPER_CORE__PLUGINS_FOLDER": str(self.plugins or ""),
+        }
 
     @property
     def token_file(self) -> Path:

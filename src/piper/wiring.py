@@ -119,7 +119,7 @@ class System:
             self._database,
             self._clock,
             task_api.handle,
-            partial(launch, _worker_settings(settings)),
+            partial(launch, _worker_settings(settings), {**os.environ, **settings.for_files}),
             WORKER,
             settings.executor.parallelism,
             self._wakeups,
@@ -375,6 +375,8 @@ class Finding:
     error: str = ""
     error_file: str = ""
     error_line: int | None = None
+    warnings: tuple[str, ...] = ()
+    """`file:line: category: message`."""
 
 
 def validate(settings: Settings, paths: Sequence[Path]) -> list[Finding]:
@@ -388,7 +390,8 @@ def validate(settings: Settings, paths: Sequence[Path]) -> list[Finding]:
                 where = str(top / outcome.error_file) if outcome.error_file else ""
                 findings.append(Finding(file, (), outcome.text, where, outcome.line))
             else:
-                findings.append(Finding(file, tuple(outcome.ids)))
+                warnings = tuple(f"{top / warning}" for warning in outcome.warnings)
+                findings.append(Finding(file, tuple(outcome.ids), warnings=warnings))
     return findings
 
 
@@ -403,6 +406,8 @@ def _loader(settings: Settings) -> Loader:
         ),
         parallel=told.processes,
         hidden=[settings.home],
+        environment=settings.for_files,
+        readable=[str(settings.plugins)] if settings.plugins else [],
     )
 
 

@@ -74,7 +74,7 @@ def test_every_command_is_tried_here() -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_standard_output_is_json_and_nothing_else(site: Site, files: dict[str, Path], steps: Run, line: str) -> None:
-    execution = site.get("/executions", workflow_id="steps")["items"][0]["execution"]
+    execution = site.get("/executions", workflow_id="steps")["items"][0]["id"]
     done = site.piper(*line.format(**files, execution=execution).split(), "-o", "json")
     assert done.code in (0, 1), done
     assert done.code == 0 or line == "runs wait steps", done

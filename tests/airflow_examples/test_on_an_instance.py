@@ -57,8 +57,8 @@ def runs(instance: Instance) -> dict[str, int]:
     dates: dict[str, datetime] = {}
     found = {}
     for end in ENDS:
-        # Two runs of one DAG cannot have one date.
-        dates[end.dag_id] = dates.get(end.dag_id, NOW - timedelta(minutes=2)) + timedelta(minutes=2)
+        # Two runs of one DAG cannot have one date, and a run whose date lies ahead would wait for it.
+        dates[end.dag_id] = dates.get(end.dag_id, NOW + timedelta(minutes=2)) - timedelta(minutes=2)
         found[end.name] = instance.trigger(end.dag_id, dates[end.dag_id], end.conf)
     return found
 

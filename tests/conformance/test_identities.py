@@ -1,8 +1,9 @@
 """Any interleaving of starts, reports, losses, clears and retries, by holders that lie, repeat and come late.
 
-Checked after every step: user code of an execution was granted to one holder only (I6); each execution has one ending
-(what else was said of it changed nothing, I10); whatever is said of an execution that is not open leaves the database
-as it was, to the byte.
+Checked after every step: user code of an execution was granted to one holder only (I6), and while no earlier one of
+its instance may still run (I7); each execution has one ending (what else was said of it changed nothing, I10); whatever
+is said of an execution that is not open leaves the database as it was, to the byte, but for one thing: of an execution
+that was left behind (cleared) it is noted that it has ended.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ class Identities(RuleBasedStateMachine):
         migrate(self.database)
         self.world = World(self.database, Path(self.folder.name))
         self.granted: dict[Identity, set[str]] = {}
+        self.workers: dict[Identity, str] = {}
+        """Where what was granted runs."""
+        self.given_up: list[Identity] = []
+        """What a worker has given up before it began; until its owner hears of it, another may begin it."""
+        self.ended_late: set[Identity] = set()
+        """Of what was left behind, that which is known to have ended."""
         self.seen: set[Identity] = set()
         self.told: list[Event] = []
         """Every event that was ever appended."""
@@ -73,6 +80,12 @@ class Identities(RuleBasedStateMachine):
                 for table in (task_instance, attempt, xcom, event)
             ]
 
+    def differences(self, before: list[Any]) -> list[tuple[int, int]]:
+        """The attempts that have changed since; nothing else may have."""
+        instances, attempts, *others = self.contents()
+        assert [instances, *others] == [before[0], *before[2:]]
+        return [(now[0], now[1]) for was, now in zip(before[1], attempts, strict=True) if was != now]
+
     def note(self) -> None:
         self.seen |= {self.current(instance) for instance in self.instances}
 
@@ -80,11 +93,21 @@ class Identities(RuleBasedStateMachine):
         """Any execution there ever was: late and confused holders speak for old ones."""
         return data.draw(st.sampled_from(sorted(self.seen, key=lambda one: (one.instance, one.try_number, one.leg))))
 
+    def endings(self, identity: Identity) -> int:
+        """How often it was said to have ended, once it had begun."""
+        told = [one for one in self.told if isinstance(one, (*ENDINGS, Rescheduled)) and one.identity == identity]
+        return len(told) - self.given_up.count(identity)
+
     def is_open(self, identity: Identity) -> bool:
         """Whether it is let in and has not ended, told without the code under test."""
         is_current = self.current(identity.instance) == identity
         is_running = self.world.state(identity.instance) is TaskState.RUNNING
-        return is_current and is_running and not any(getattr(e, "identity", None) == identity for e in self.told)
+        return is_current and is_running and not self.endings(identity)
+
+    def is_left_behind(self, identity: Identity) -> bool:
+        """Whether it was let in, is not current any more, and may still run."""
+        ended = self.endings(identity) or identity in self.ended_late
+        return identity in self.granted and self.current(identity.instance) != identity and not ended
 
     # --- what may happen
 
@@ -101,7 +124,10 @@ class Identities(RuleBasedStateMachine):
         reply = self.world.say(identity, wire.Start(nonce, worker))
         if reply.problem is None:
             self.granted.setdefault(identity, set()).add(nonce)
+            self.workers.setdefault(identity, worker)
             assert self.is_open(identity)
+            others = (one for one in self.granted if one.instance == identity.instance and one != identity)
+            assert not any(map(self.is_left_behind, others))
         else:
             assert self.contents() == before
 
@@ -121,6 +147,11 @@ class Identities(RuleBasedStateMachine):
         if could or waits:
             assert reply.problem is None
             self.told.append(said)
+            self.given_up += [identity] * waits
+        elif self.is_left_behind(identity):
+            self.ended_late.add(identity)
+            assert reply.problem is not None
+            assert self.differences(before) == [(identity.instance, identity.try_number)]
         else:
             assert self.contents() == before, "late, repeated or stale: nothing may change"
 
@@ -143,6 +174,7 @@ class Identities(RuleBasedStateMachine):
         with self.database.write() as connection:
             lost = lose_all_on(connection, worker, "gone", self.world.clock)
         assert sorted(lost, key=str) == sorted(running, key=str)
+        self.ended_late |= {one for one in self.granted if self.workers[one] == worker and self.is_left_behind(one)}
         self.told += [Lost(identity, "gone") for identity in lost]
 
     @precondition(lambda self: self.told)
@@ -185,11 +217,7 @@ class Identities(RuleBasedStateMachine):
 
     @invariant()
     def an_execution_that_ran_ended_once_at_most(self) -> None:
-        for identity in self.granted:
-            endings = [
-                one for one in self.told if isinstance(one, (*ENDINGS, Rescheduled)) and one.identity == identity
-            ]
-            assert len(endings) <= 1
+        assert all(self.endings(identity) <= 1 for identity in self.granted)
 
 
 Identities.TestCase.settings = settings(

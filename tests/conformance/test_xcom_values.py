@@ -21,7 +21,7 @@ from tests.world import NOW, World
 
 SOURCE = TaskSpec(task_id="source", operator="P")
 READER = TaskSpec(task_id="reader", operator="P", reads=(("source", "return_value"), ("source", "other")))
-MAPPED = TaskSpec(task_id="mapped", operator="P", mapped=ResultLength("source"))
+MAPPED = TaskSpec(task_id="mapped", operator="P", mapped=ResultLength("source"), reads=(("source", "return_value"),))
 LIMIT = 4 << 20
 
 
@@ -193,6 +193,17 @@ def test_a_mapped_instance_gets_its_own_element_with_its_start(world: World, val
     assert [element and msgspec.json.decode(element.value or b"") for element in elements] == value[:3]
     assert {element and element.length for element in elements} == {len(value)}
     assert all(context.xcoms == {} for context in contexts)
+
+
+@pytest.mark.parametrize("size", [2_000, 10_000], ids=["short enough to hand over whole", "long"])
+def test_each_instance_is_sent_its_element_and_never_the_list(world: World, size: int) -> None:
+    number = world.add_run()
+    world.push(number, "source", [7] * size)
+    instances = [world.add_instance(number, "mapped", map_index=index) for index in range(0, size, size // 50)]
+    replies = world.api.handle([world.call(one, wire.Start("n", "w")) for one in instances])
+    sent = [len(msgspec.msgpack.encode(reply)) for reply in replies]
+    assert len(sent) == 50
+    assert max(sent) < 1_000
 
 
 def test_an_element_too_long_to_hand_over_is_asked_for(world: World) -> None:

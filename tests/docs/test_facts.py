@@ -66,7 +66,11 @@ def test_every_setting_acts_on_something() -> None:
     code = "\n".join(
         path.read_text() for path in modules_of("piper") if path.name != "settings.py" or path.parent.name == "worker"
     )
-    properties = {"database.url": "database_url"}
+    properties = {
+        "core.airflow_mode": "for_files",
+        "core.plugins_folder": "plugins",
+        "database.url": "database_url",
+    }
     idle = set()
     for setting in describe_settings():
         section, key = setting.name.split(".")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from types import ModuleType
 
 import pytest
+from docs.reference import OPERATORS, PAGES, SDK, Page
 from docs.sections import DOCS, with_section
 
-from docs import peers_table, settings_table, state_diagram
+import piper.operators
+import piper.sdk
+from docs import peers_table, reference, settings_table, state_diagram
 from piper.core.task import TABLE
 from piper.model.states import FINISHED, IN_FLIGHT, TaskState
+from piper.sdk.batteries import ASSET_OPERATOR, DECORATORS
+from piper.sdk.importing import path_of
+from piper.sdk.operator import BaseOperator
 
 
 @pytest.mark.parametrize("made", [peers_table, settings_table, state_diagram], ids=lambda m: m.__name__)
@@ -17,6 +25,33 @@ def test_a_generated_part_is_current(made: ModuleType) -> None:
     text = (DOCS / made.DOCUMENT).read_text()
     wanted = with_section(text, made.SECTION, made.section())
     assert text == wanted, f"write it anew: python -m {made.__name__}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.document)
+def test_a_page_of_the_reference_is_current(page: Page) -> None:
+    text = (DOCS / page.document).read_text()
+    assert text == with_section(text, reference.SECTION, page.section()), "write it anew: python -m docs.reference"
+
+
+def test_the_reference_has_every_public_name() -> None:
+    told = {name for topic in SDK.topics.values() for name in topic}
+    assert set(piper.sdk.__all__) - told == {"__version__", "macros"}
+
+
+def test_the_reference_has_every_operator() -> None:
+    told = {home for topic in OPERATORS.topics.values() for home in topic.values()}
+    assert {f"{one.__module__}:{one.__name__}" for one in operators()} - told == set()
+
+
+def operators() -> list[type[BaseOperator]]:
+    """The operators that come with Piper and are for authors: not those that only decorators make."""
+    found: dict[str, type[BaseOperator]] = {}
+    for module in pkgutil.walk_packages(piper.operators.__path__, "piper.operators."):
+        for one in vars(importlib.import_module(module.name)).values():
+            if isinstance(one, type) and issubclass(one, BaseOperator) and one.__module__ == module.name:
+                found[path_of(one)] = one
+    decorators = {*DECORATORS.values(), ASSET_OPERATOR}
+    return [one for path, one in found.items() if path not in decorators and "Decorated" not in one.__name__]
 
 
 def test_a_document_without_the_section_is_refused() -> None:

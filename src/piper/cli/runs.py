@@ -45,6 +45,7 @@ _COLUMNS = (
 )
 @click.option("--from", "first", metavar="MOMENT", type=Moment(), help="Only logical dates from this one on.")
 @click.option("--to", "last", metavar="MOMENT", type=Moment(), help="Only logical dates up to this one.")
+@click.option("--backfill", metavar="BACKFILL", type=click.IntRange(min=1), help="Only those of this backfill.")
 @limit_option
 @output_option
 @click.pass_context
@@ -54,6 +55,7 @@ def list_runs(
     states: tuple[str, ...],
     first: str | None,
     last: str | None,
+    backfill: int | None,
     limit: int | None,
     output: Format,
 ) -> None:
@@ -66,7 +68,9 @@ def list_runs(
       piper runs list sales --from 2026-11-01 --to 2026-11-07 -o json
     """
     path = "/runs" if workflow_id is None else address_of("workflows", workflow_id, "runs")
-    found = called(context).items(path, limit, state=states, logical_date_from=first, logical_date_to=last)
+    found = called(context).items(
+        path, limit, state=states, logical_date_from=first, logical_date_to=last, backfill=backfill
+    )
     show_list(found, _COLUMNS, output, "no runs found")
 
 

@@ -19,7 +19,7 @@ from piper.cli.starting import started_settings
 def command(context: click.Context, paths: tuple[Path, ...], output: Format) -> None:
     """Check workflow files, or folders of them: load each as a server would, in a process of its own.
 
-    Exit code 1 if one of them does not load.
+    Exit code 1 if one of them does not load. Warnings, as of names that are called otherwise now, are shown too.
 
     \b
     Examples:
@@ -39,8 +39,14 @@ def command(context: click.Context, paths: tuple[Path, ...], output: Format) -> 
         for finding in broken:
             place = f"{finding.error_file or finding.file}:{finding.error_line or 1}"
             click.echo(f"{place}: {finding.error}")
+        warnings = [warning for finding in findings for warning in finding.warnings]
+        for warning in warnings:
+            click.echo(warning)
         workflows = sum(len(finding.workflows) for finding in findings)
-        note(f"{len(findings)} files, {workflows} workflows, {len(broken)} broken files")
+        note(
+            f"{len(findings)} files, {workflows} workflows, {len(broken)} broken files"
+            + (f", {len(warnings)} warnings" if warnings else "")
+        )
     if broken:
         context.exit(int(Code.FAILED))
 
@@ -52,4 +58,5 @@ def _data(finding: Any) -> dict[str, Any]:
         "error": finding.error or None,
         "error_file": finding.error_file or None,
         "error_line": finding.error_line,
+        "warnings": list(finding.warnings),
     }

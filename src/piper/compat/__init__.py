@@ -28,9 +28,9 @@ import sys
 import warnings
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from piper.compat.finder import AirflowFinder, installed_airflow, provider_of
-from piper.compat.tables import table_for
 
 VARIABLE = "PIPER_CORE__AIRFLOW_MODE"
 
@@ -56,33 +56,24 @@ class Layer:
     def __init__(self, mode: Mode) -> None:
         self.mode = mode
         self._airflow = installed_airflow()
-        self._finder = AirflowFinder(table_for(former=mode is Mode.LENIENT))
+        self._finder = AirflowFinder(former=mode is Mode.LENIENT)
 
     def enter(self) -> None:
         """Let `airflow.*` names resolve."""
-        # Lazy: these reach into the authoring language, which this package does not import by itself.
-        from piper.compat import contexts, spellings
-        from piper.sdk.loader import use_import_layer
-
         if self._airflow is None:
             sys.meta_path.insert(0, self._finder)
-        spellings.accept(self.mode is Mode.LENIENT)
-        contexts.accept(self.mode is Mode.LENIENT)
-        use_import_layer(self)
+        self._accept_former(self.mode is Mode.LENIENT)
+        _use(self)
         self._say_if_airflow_is_installed()
 
     def leave(self) -> None:
         """Take the finder away, and every module that it made."""
-        from piper.compat import contexts, spellings
-        from piper.sdk.loader import use_import_layer
-
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
             for name in [name for name in sys.modules if name == "airflow" or name.startswith("airflow.")]:
                 del sys.modules[name]
-        spellings.accept(False)
-        contexts.accept(False)
-        use_import_layer(None)
+        self._accept_former(False)
+        _use(None)
 
     def prepare(self, root: Path) -> None:
         """Before a file is loaded: its bundle's plugins."""
@@ -103,6 +94,16 @@ class Layer:
         other = nearest(module, self._finder.modules)
         return f" (did you mean {other!r}?)" if other else ""
 
+    @staticmethod
+    def _accept_former(accepted: bool) -> None:
+        """Translate former arguments and context keys, or no longer."""
+        # Lazy: these are of the authoring language, which this package does not import by itself.
+        from piper.compat import contexts
+        from piper.sdk.spelling import install_translation
+
+        install_translation(_translate if accepted else None)
+        contexts.accept(accepted)
+
     def _say_if_airflow_is_installed(self) -> None:
         if self._airflow is not None:
             warnings.warn(
@@ -111,6 +112,18 @@ class Layer:
                 AirflowIsInstalled,
                 stacklevel=2,
             )
+
+
+def _use(layer: Layer | None) -> None:
+    from piper.sdk.loader import use_import_layer  # of the authoring language, as above
+
+    use_import_layer(layer)
+
+
+def _translate(called: str, arguments: dict[str, Any], unknown: frozenset[str]) -> dict[str, Any]:
+    from piper.compat.spellings import translate  # few files have an unknown argument
+
+    return translate(called, arguments, unknown)
 
 
 _layer: Layer | None = None

@@ -11,13 +11,14 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, overload
 
-from piper.compat.tables import LACKING, Row, Source, Table
+from piper.compat.tables import LACKING, Row, Source, Table, table_for
 
 ROOT = "airflow"
 _FORMER = "piper.compat.former"
@@ -43,13 +44,18 @@ class AirflowFinder(MetaPathFinder, Loader):
     It stands first on `sys.meta_path`: what the tables have is Piper's.
 
     Arguments:
-        table: what there is.
+        former: whether there are those of Airflow 1 and 2, too.
     """
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, *, former: bool) -> None:
+        self._former = former
         self._specs: dict[str, ModuleSpec | None] = {}
         """Of modules of Piper that are one of Airflow's, too: what they were before Python touched them."""
+
+    @cached_property
+    def _table(self) -> Table:
+        """What there is; read when something of airflow is imported, which most zygotes never do."""
+        return table_for(former=self._former)
 
     @property
     def modules(self) -> list[str]:
@@ -62,7 +68,7 @@ class AirflowFinder(MetaPathFinder, Loader):
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The specification of a module of the tables; None for any other."""
-        if name not in self._table:
+        if not (name == ROOT or name.startswith(f"{ROOT}.")) or name not in self._table:
             return None
         spec = ModuleSpec(name, self, origin="piper.compat", is_package=name in self._table.packages)
         if spec.submodule_search_locations is not None:

@@ -49,13 +49,6 @@ NO_MORE: dict[str, dict[str, str]] = {
 """Arguments that have no effect any more, and why."""
 
 
-def accept(former: bool) -> None:
-    """Translate from now on, or no longer."""
-    from piper.sdk.spelling import install_translation  # this module alone knows both sides
-
-    install_translation(translate if former else None)
-
-
 def translate(called: str, arguments: dict[str, Any], unknown: frozenset[str]) -> dict[str, Any]:
     """The arguments of a call in today's spelling; what is not a former spelling stays, and will be refused.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
-from collections.abc import Iterator
+import string
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any, NamedTuple
@@ -57,6 +60,20 @@ def timeout(seconds: float = 1, error_message: str = "Timeout") -> Iterator[None
 def get_hostname() -> str:
     """Name of the machine."""
     return socket.gethostname()
+
+
+def execute_in_subprocess(cmd: Sequence[str], cwd: str | None = None, env: Mapping[str, str] | None = None) -> None:
+    """Run a program; what it prints goes where the task's own lines go.
+
+    Raises:
+        CalledProcessError: it ended with another exit code than 0.
+    """
+    subprocess.run(cmd, cwd=cwd, env=env, check=True)
+
+
+def get_random_string(length: int = 8, choices: str = string.ascii_letters + string.digits) -> str:
+    """Letters that nobody guesses."""
+    return "".join(secrets.choice(choices) for _ in range(length))
 
 
 def to_boolean(astring: str | None) -> bool:

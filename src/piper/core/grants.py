@@ -3,6 +3,8 @@
 The rules, in the order in which they bind:
 
 * Nothing is granted beyond what is free: executions of the backend, slots of the pool, the team's quota (I15).
+* What belongs to a backfill comes after all that does not, whoever's it is: fresh runs never wait for a backfill that
+  has not begun. The rules below hold within each of the two.
 * Teams share a pool. The next grant goes to the team that holds the fewest of its slots; among equals to the one
   whose last turn is longest ago. So a backlog, however long or however highly weighted, delays another team's
   ready task by no more than one turn of each team (I16).
@@ -35,6 +37,8 @@ class Candidate(Struct, frozen=True):
     team: str
     slots: int = 1
     priority: int = 1
+    backfill: bool = False
+    """Of a run of a backfill."""
 
 
 class PoolCapacity(Struct, frozen=True):
@@ -69,14 +73,14 @@ class Capacity(Struct, frozen=True):
 def allocate(candidates: Iterable[Candidate], capacity: Capacity) -> list[Candidate]:
     """Those of `candidates` that may start now, in the order in which they are granted.
 
-    Of each (pool, team) the candidates must include the first ones by priority and age; those that are not
-    given are taken not to exist.
+    Of each (pool, team) the candidates must include the first ones, those of backfills last, by priority and age;
+    those that are not given are taken not to exist.
     """
     held = defaultdict(int, capacity.held)
     queues = _queues(candidates, capacity)
     granted: list[Candidate] = []
     while queues and len(granted) < capacity.free:
-        queue = min(queues, key=lambda queue: (held[queue.head.team], queue.name))
+        queue = min(queues, key=lambda queue: (queue.head.backfill, held[queue.head.team], queue.name))
         head = queue.head
         quota = capacity.quotas.get(head.team)
         if quota is not None and held[head.team] >= quota:
@@ -102,7 +106,7 @@ class _PoolQueue:
         self._used = defaultdict(int, pool.used)
         self._turn_offset = max(capacity.turns.values(), default=0) + 1
         self._lanes = {team: iter(lane) for team, lane in lanes.items()}
-        self._heap: list[tuple[int, int, int, int, Candidate]] = []
+        self._heap: list[tuple[bool, int, int, int, int, Candidate]] = []
         for team, lane in self._lanes.items():
             self._enter(next(lane), capacity.turns.get((name, team), 0))
 
@@ -129,7 +133,8 @@ class _PoolQueue:
         return head
 
     def _enter(self, candidate: Candidate, turn: int) -> None:
-        place = (self._used[candidate.team], turn, -candidate.priority, candidate.instance, candidate)
+        used = self._used[candidate.team]
+        place = (candidate.backfill, used, turn, -candidate.priority, candidate.instance, candidate)
         heapq.heappush(self._heap, place)
 
 
@@ -141,5 +146,5 @@ def _queues(candidates: Iterable[Candidate], capacity: Capacity) -> list[_PoolQu
             lanes[candidate.pool][candidate.team].append(candidate)
     for teams in lanes.values():
         for lane in teams.values():
-            lane.sort(key=lambda candidate: (-candidate.priority, candidate.instance))
+            lane.sort(key=lambda candidate: (candidate.backfill, -candidate.priority, candidate.instance))
     return [_PoolQueue(name, capacity, lanes[name]) for name in sorted(lanes)]

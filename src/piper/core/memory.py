@@ -97,6 +97,7 @@ class RunMemory:
         "patient",
         "ready",
         "ready_queues",
+        "results_of",
         "run",
         "size_of",
         "tallies",
@@ -113,6 +114,8 @@ class RunMemory:
         """How many instances a node has."""
         self.open_of: dict[int, int] = {}
         """How many of them have not ended."""
+        self.results_of: dict[int, int] = {}
+        """How many of them have returned something."""
         self.in_flight_of: dict[int, int] = {}
         self.in_flight = 0
         self.patient = 0
@@ -227,8 +230,8 @@ class RunMemory:
         if old is None:
             self.size_of[node] = self.size_of.get(node, 0) + 1
         else:
-            self._count(node, old.state, -1)
-        self._count(node, ti.state, 1)
+            self._count(node, old, -1)
+        self._count(node, ti, 1)
         self.instances[key] = ti
         self.key_of[ti.id] = key
 
@@ -236,9 +239,12 @@ class RunMemory:
         old = self.instances.pop(key)
         self.key_of.pop(old.id, None)
         self.size_of[key[0]] -= 1
-        self._count(key[0], old.state, -1)
+        self._count(key[0], old, -1)
 
-    def _count(self, node: int, state: TaskState, by: int) -> None:
+    def _count(self, node: int, ti: TaskInstance, by: int) -> None:
+        state = ti.state
+        if ti.result_length is not None:
+            self.results_of[node] = self.results_of.get(node, 0) + by
         if state not in FINISHED:
             self.unfinished += by
             self.open_of[node] = self.open_of.get(node, 0) + by

@@ -113,6 +113,7 @@ class _Draft:
         self.patient = memory.patient
         self._in_flight_of: dict[int, int] = {}
         self._open_of: dict[int, int] = {}
+        self._results_of: dict[int, int] = {}
         self._size_of: dict[int, int] = {}
         self._place_of: dict[int, Key] = {}
         self._agenda: deque[Key] = deque()
@@ -136,6 +137,9 @@ class _Draft:
 
     def open_of(self, node: int) -> int:
         return self.memory.open_of.get(node, 0) + self._open_of.get(node, 0)
+
+    def results_of(self, node: int) -> int:
+        return self.memory.results_of.get(node, 0) + self._results_of.get(node, 0)
 
     def in_flight_of(self, node: int) -> int:
         return self.memory.in_flight_of.get(node, 0) + self._in_flight_of.get(node, 0)
@@ -320,6 +324,9 @@ class _Draft:
         self.changes.instances[key] = new
         if old.id in self.memory.ready or old.id in self.changes.ready:
             self.changes.ready[old.id] = None
+        more = (new.result_length is not None) - (old.result_length is not None)
+        if more:
+            self._results_of[key[0]] = self._results_of.get(key[0], 0) + more
         if old.state is new.state:
             return
         self._count(key[0], old.state, -1)
@@ -364,22 +371,38 @@ class _Draft:
     def _tell_watchers(self, key: Key, before: TaskState | None, after: TaskState | None) -> None:
         node = self.graph.nodes[key[0]]
         for edge in node.watched_by:
+            was = now = NOTHING
             for slot in (key[1], EVERY_INDEX) if edge.by_index else (OUTER,):
                 tally_key = (edge.watcher, edge.why, slot)
-                tally = self.tally(*tally_key)
+                was = now = self.tally(*tally_key)
                 if before is not None:
-                    tally = tally.counting(before, -1, node.spec.setup)
+                    now = now.counting(before, -1, node.spec.setup)
                 if after is not None:
-                    tally = tally.counting(after, 1, node.spec.setup)
-                self.changes.tallies[tally_key] = tally
-            self._look_at(self._watching(edge, key[1]))
+                    now = now.counting(after, 1, node.spec.setup)
+                self.changes.tallies[tally_key] = now
+            self._look_at(self._watching(edge, key, was, now))
 
-    def _watching(self, edge: Edge, map_index: int) -> Iterator[Key]:
-        """The instances of a watcher that an instance of this index concerns."""
-        if edge.by_index and map_index != UNMAPPED and self.at((edge.watcher, UNMAPPED)) is None:
-            yield (edge.watcher, map_index)
-        else:
-            yield from self.keys_of(edge.watcher)
+    def _watching(self, edge: Edge, key: Key, was: Tally, now: Tally) -> Iterable[Key]:
+        """The instances of a watcher whose verdict the end of the instance at `key` can change.
+
+        Of a watcher with thousands of instances that must not be all of them each time: below a mapped task of the
+        same size, the work would grow with the square.
+
+        Arguments:
+            was, now: the tally that they share, before and after.
+        """
+        if self.at((edge.watcher, UNMAPPED)) is not None:
+            return ((edge.watcher, UNMAPPED),)
+        if edge.by_index and key[1] != UNMAPPED:
+            return ((edge.watcher, key[1]),)
+        if was.outline != now.outline or was.removed or now.removed:
+            return self.keys_of(edge.watcher)
+        watcher = self.graph.nodes[edge.watcher]
+        if key[0] in watcher.length_sources and not self.open_of(key[0]):
+            return self.keys_of(edge.watcher)  # perhaps it has another length now
+        if key[0] in watcher.branchers:
+            return self.keys_of(edge.watcher) if key[1] == UNMAPPED else ((edge.watcher, key[1]),)
+        return ()
 
     # --- settling ------------------------------------------------------------------------------
 
@@ -585,8 +608,7 @@ class _Draft:
             return length if single.state is TaskState.SUCCESS and length is not None and length >= 0 else None
         if self.size_of(node.index) == 0 or self.open_of(node.index):
             return None
-        results = (self.at(key) for key in self.keys_of(node.index))
-        return sum(1 for ti in results if ti is not None and ti.result_length is not None)
+        return self.results_of(node.index)
 
     # --- branches and ends ---------------------------------------------------------------------
 

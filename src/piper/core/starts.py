@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from piper.model.backfill import Backfill, BackfillState
 from piper.model.run import Run
 
 OWN_LANE = 0
@@ -23,6 +24,12 @@ def lane_of(run: Run) -> int:
     return run.backfill or OWN_LANE
 
 
+def limit_of(backfill: Backfill) -> int:
+    """How many runs of a backfill may be running. Runs cleared after its end start within its limit, too."""
+    is_shut = not backfill.state.ended and (backfill.paused or backfill.state is BackfillState.CANCELLING)
+    return 0 if is_shut else backfill.max_active_runs
+
+
 @dataclass(slots=True)
 class Lane:
     """Queued runs, first to start first, and how many of the lane are running."""
@@ -30,6 +37,8 @@ class Lane:
     running: set[int] = field(default_factory=set)
     backwards: bool = False
     _queue: list[tuple[float, int]] = field(default_factory=list)
+    _moments: list[tuple[datetime, int]] = field(default_factory=list)
+    """When each that was enqueued may start, the earliest first: so that nobody need look at all of them."""
     _queued: dict[int, Run] = field(default_factory=dict)
 
     def enqueue(self, run: Run) -> None:
@@ -38,6 +47,7 @@ class Lane:
         if run.id not in self._queued:
             moment = (run.logical_date or run.run_after).timestamp()
             heapq.heappush(self._queue, (-moment if self.backwards else moment, run.id))
+            heapq.heappush(self._moments, (run.run_after, run.id))
         self._queued[run.id] = run
 
     def started(self, run: Run) -> None:
@@ -55,6 +65,11 @@ class Lane:
         """Whether nothing waits or runs here."""
         return not (self._queued or self.running)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a run is queued here."""
+        return bool(self._queued)
+
     def to_start(self, limit: int, now: datetime) -> list[Run]:
         """The queued runs that may start now, in order; a run whose moment has not come is passed over."""
         room = limit - len(self.running)
@@ -69,7 +84,9 @@ class Lane:
 
     def next_moment(self, now: datetime) -> datetime | None:
         """When the next run that waits for its moment may start."""
-        return min((r.run_after for r in self._queued.values() if r.run_after > now), default=None)
+        while self._moments and (self._moments[0][0] <= now or self._moments[0][1] not in self._queued):
+            heapq.heappop(self._moments)
+        return self._moments[0][0] if self._moments else None
 
     def _in_order(self) -> Iterator[Run]:
         while self._queue and self._queue[0][1] not in self._queued:

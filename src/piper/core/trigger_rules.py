@@ -46,6 +46,17 @@ class Tally(NamedTuple):
         """Instances that have ended."""
         return self.success + self.failed + self.skipped + self.upstream_failed + self.removed
 
+    @property
+    def outline(self) -> tuple[bool, ...]:
+        """All that a rule can see of it: which of its counts are above zero, and whether everything has ended.
+
+        No rule tells two tallies of the same outline apart, alone or added to the same third one; only whether an
+        instance is in excess (`_in_excess`) hangs on a number, and only once something has been removed.
+        """
+        counts = self[1:6]
+        setups = (self.setup_total > 0, self.setup_success > 0, self.setup_skipped >= self.setup_total)
+        return (*map(bool, counts), sum(counts) >= self.total, *setups)
+
     def plus(self, other: Tally) -> Tally:
         """Both together."""
         return Tally(*map(int.__add__, self, other))

@@ -215,7 +215,8 @@ class ExecutorService(Service):
 
 
 def _candidate(one: Waiting, lane: Lane) -> Candidate:
-    return Candidate(one.dispatchable.identity.instance, lane.pool, lane.team, one.slots, one.priority)
+    instance = one.dispatchable.identity.instance
+    return Candidate(instance, lane.pool, lane.team, one.slots, one.priority, one.backfill)
 
 
 def _room(capacity: Capacity, lane: Lane) -> int:

@@ -61,14 +61,16 @@ def find_problems(spec: WorkflowSpec, check_timetable: TimetableCheck | None = N
         yield from _task_problems(task, spec)
 
 
-def topological_order(upstream: Mapping[str, Iterable[str]]) -> list[str]:
+def topological_order(upstream: Mapping[str, Iterable[str]], lines: Mapping[str, int]) -> list[str]:
     """The keys of `upstream`, each after all that it waits for, otherwise in the order given.
 
     Arguments:
         upstream: task id → ids of the tasks directly before it; all of them keys too.
+        lines: task id → line of the file that makes it, where that is known.
 
     Raises:
-        InvalidSpec: there is a cycle; the message names it.
+        InvalidSpec: there is a cycle; the message names it, the line is that of the task in it that was made last,
+            before which the arrow that closes it cannot stand.
     """
     order: dict[str, None] = {}
     for start in upstream:
@@ -83,16 +85,16 @@ def topological_order(upstream: Mapping[str, Iterable[str]]) -> list[str]:
                 del path[task]
                 order[task] = None
             elif above in path:
-                raise InvalidSpec(_cycle_message(list(path), above))
+                cycle = list(path)[list(path).index(above) :]
+                raise InvalidSpec(_cycle_message(cycle), line=max(lines.get(one, 0) for one in cycle) or None)
             else:
                 path[above] = iter(upstream[above])
     return list(order)
 
 
-def _cycle_message(path: list[str], again: str) -> str:
-    """`path` leads upstream from task to task and comes to `again`, which is on it."""
-    cycle = path[path.index(again) :]
-    arrows = " → ".join([again, *reversed(cycle)])
+def _cycle_message(cycle: list[str]) -> str:
+    """`cycle` leads upstream from task to task; the first is upstream of the last."""
+    arrows = " → ".join([cycle[0], *reversed(cycle)])
     return f"tasks wait for each other in a cycle: {arrows}; remove one of these arrows"
 
 
@@ -189,7 +191,8 @@ def _edge_problems(spec: WorkflowSpec) -> Iterator[AuthorError]:
 
 
 def _refuse_disorder(tasks: Mapping[str, TaskSpec]) -> None:
-    topological_order({task_id: task.upstream for task_id, task in tasks.items()})
+    lines = {task_id: task.source.line for task_id, task in tasks.items() if task.source is not None}
+    topological_order({task_id: task.upstream for task_id, task in tasks.items()}, lines)
     raise InvalidSpec("the tasks do not stand in topological order: put each after those that it waits for")
 
 
@@ -314,5 +317,5 @@ def _attempt(rule: Callable[[], object], where: SourceLocation) -> Iterator[Auth
         rule()
     except AuthorError as error:
         if error.file is None:
-            error.file, error.line = where.file, where.line or None
+            error.file, error.line = where.file, error.line or where.line or None
         yield error

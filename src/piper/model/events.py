@@ -167,4 +167,29 @@ class PauseChanged(Struct, frozen=True, tag="pause_changed"):
 
 WorkflowEvent = SpecPublished | PauseChanged
 
-Event = TaskEvent | RunCommand | WorkflowEvent
+
+# --- commands to a backfill ---------------------------------------------------------------------
+
+
+class BackfillQueued(Struct, frozen=True, tag="backfill_queued"):
+    """A person has asked for a backfill: its runs are to be made."""
+
+    backfill: int
+
+
+class BackfillPauseChanged(Struct, frozen=True, tag="backfill_pause_changed"):
+    """A person paused or resumed a backfill."""
+
+    backfill: int
+    paused: bool
+
+
+class BackfillCancelled(Struct, frozen=True, tag="backfill_cancelled"):
+    """A person wants no more of a backfill: nothing more is made or started."""
+
+    backfill: int
+
+
+BackfillCommand = BackfillQueued | BackfillPauseChanged | BackfillCancelled
+
+Event = TaskEvent | RunCommand | WorkflowEvent | BackfillCommand

@@ -87,7 +87,7 @@ class RunType(StrEnum):
 
 
 class TriggerRule(StrEnum):
-    """When a task may run, given the states of its upstream instances (airflow-semantics §3.3)."""
+    """When a task may run, given the states of its upstream instances."""
 
     ALL_SUCCESS = "all_success"
     ALL_FAILED = "all_failed"

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from piper.core.graph import Graph
 from piper.core.memory import RunMemory
-from piper.core.starts import Lane, lane_of
+from piper.core.starts import Lane, lane_of, limit_of
+from piper.model.backfill import Backfill
 from piper.model.run import Run, TaskInstance
 from piper.model.spec import decode_spec
 from piper.model.states import RunState
 from piper.model.workflow import ScheduledWorkflow
+from piper.store.backfills import backfills_by_number
 from piper.store.database import Database
 from piper.store.schedules import spec_bodies, workflows_by_id
 
@@ -62,10 +64,6 @@ class WorkflowRuns:
     lanes: dict[int, Lane] = field(default_factory=dict)
     runs: dict[int, RunMemory] = field(default_factory=dict)
 
-    def lane(self, run: Run) -> Lane:
-        """The lane that a run belongs to."""
-        return self.lanes.setdefault(lane_of(run), Lane())
-
 
 class RunBook:
     """All active runs of the owned shards."""
@@ -75,12 +73,15 @@ class RunBook:
         self.graphs = Graphs(database)
         self.runs: dict[int, RunMemory] = {}
         self.workflows: dict[str, WorkflowRuns] = {}
+        self.backfills: dict[int, Backfill] = {}
+        """Those that have not ended, and those that have lanes."""
 
     def add(self, runs: Iterable[tuple[Run, list[TaskInstance]]]) -> list[RunMemory]:
         """Take runs into memory; one that has ended stays until it is filed after its next step."""
         loaded = list(runs)
         self.graphs.load({run.spec_hash for run, _ in loaded})
         self._load_workflows({run.workflow_id for run, _ in loaded})
+        self._load_backfills({run.backfill for run, _ in loaded if run.backfill is not None})
         added = []
         for run, instances in loaded:
             memory = RunMemory(run, self.graphs.get(run.spec_hash), instances)
@@ -94,7 +95,7 @@ class RunBook:
     def file(self, memory: RunMemory) -> None:
         """Put a run where its state says it belongs; one that has ended leaves the book."""
         run = memory.run
-        lane = self.workflows[run.workflow_id].lane(run)
+        lane = self._lane(run)
         if run.state is RunState.QUEUED:
             lane.enqueue(run)
         elif run.state is RunState.RUNNING:
@@ -109,10 +110,10 @@ class RunBook:
             return
         group = self.workflows[memory.run.workflow_id]
         group.runs.pop(number, None)
-        lane = group.lane(memory.run)
+        lane = self._lane(memory.run)
         lane.ended(number)
         if lane.empty:
-            group.lanes.pop(lane_of(memory.run), None)
+            self._close_lane(group, lane_of(memory.run))
         if not group.runs:
             self.workflows.pop(memory.run.workflow_id, None)
 
@@ -131,6 +132,46 @@ class RunBook:
         group = self.workflows.get(workflow.workflow_id)
         if group is not None:
             group.workflow = workflow
+
+    # --- lanes ---------------------------------------------------------------------------------
+
+    def lanes_in_order(self, group: WorkflowRuns) -> Iterator[tuple[Lane, int]]:
+        """The lanes of a workflow with how many runs of each may be running; its own before those of backfills."""
+        for number in sorted(group.lanes):
+            backfill = self.backfills.get(number)
+            yield group.lanes[number], group.workflow.max_active_runs if backfill is None else limit_of(backfill)
+
+    def lane_of_backfill(self, backfill: Backfill) -> Lane | None:
+        """Where the unfinished runs of a backfill are; None if there are none."""
+        group = self.workflows.get(backfill.workflow_id)
+        return None if group is None else group.lanes.get(backfill.id)
+
+    def know(self, backfill: Backfill) -> None:
+        """This is how a backfill stands now."""
+        if backfill.state.ended and self.lane_of_backfill(backfill) is None:
+            self.backfills.pop(backfill.id, None)
+        else:
+            self.backfills[backfill.id] = backfill
+
+    def _lane(self, run: Run) -> Lane:
+        lanes, number = self.workflows[run.workflow_id].lanes, lane_of(run)
+        lane = lanes.get(number)
+        if lane is None:
+            backfill = self.backfills.get(number)
+            lane = lanes[number] = Lane(backwards=backfill is not None and backfill.backwards)
+        return lane
+
+    def _close_lane(self, group: WorkflowRuns, number: int) -> None:
+        group.lanes.pop(number, None)
+        backfill = self.backfills.get(number)
+        if backfill is not None:
+            self.know(backfill)
+
+    def _load_backfills(self, numbers: Collection[int]) -> None:
+        missing = [number for number in numbers if number not in self.backfills]
+        if missing:
+            with self._database.read() as connection:
+                self.backfills |= backfills_by_number(connection, missing)
 
     def _load_workflows(self, ids: Collection[str]) -> None:
         missing = [i for i in ids if i not in self.workflows]

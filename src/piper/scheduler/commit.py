@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from piper.core.memory import Changes, RunMemory
 from piper.model.workflow import ScheduledWorkflow
 from piper.store.database import Database, Fence
@@ -41,27 +43,31 @@ class Batch:
             StoreUnavailable, AmbiguousCommit: see `piper.store`.
         """
         with database.fenced(fence.only(self.shards)) as connection:
-            move_runs(
-                connection,
-                [(memory.run, changes.run) for memory, changes in self.steps if changes.run is not memory.run],
-            )
-            for memory, changes in self.steps:
-                if changes.run.spec_hash != memory.run.spec_hash:
-                    repin(connection, changes.run, memory.graph.spec)
-            insert_instances(
-                connection,
-                (
-                    (changes.run, memory.graph.nodes[key[0]].spec, ti)
-                    for memory, changes in self.steps
-                    for key, ti in changes.instances.items()
-                    if ti is not None and ti.id in changes.created
-                ),
-                self.now,
-            )
-            move_instances(
-                connection,
-                [(changes.before[ti.id], ti) for _, changes in self.steps for ti in changes.updated()],
-                self.now,
-            )
-            set_flags(connection, list(self.workflows.values()))
-            delete_events(connection, self.events)
+            self.write(connection)
+
+    def write(self, connection: Connection) -> None:
+        """Write it all in a transaction that also writes something else. Raises GuardFailed."""
+        move_runs(
+            connection,
+            [(memory.run, changes.run) for memory, changes in self.steps if changes.run is not memory.run],
+        )
+        for memory, changes in self.steps:
+            if changes.run.spec_hash != memory.run.spec_hash:
+                repin(connection, changes.run, memory.graph.spec)
+        insert_instances(
+            connection,
+            (
+                (changes.run, memory.graph.nodes[key[0]].spec, ti)
+                for memory, changes in self.steps
+                for key, ti in changes.instances.items()
+                if ti is not None and ti.id in changes.created
+            ),
+            self.now,
+        )
+        move_instances(
+            connection,
+            [(changes.before[ti.id], ti) for _, changes in self.steps for ti in changes.updated()],
+            self.now,
+        )
+        set_flags(connection, list(self.workflows.values()))
+        delete_events(connection, self.events)

@@ -14,11 +14,13 @@ from msgspec.structs import replace
 from piper.core.memory import Cancel, Changes, Facts, RunEnded, RunMemory
 from piper.core.outcomes import after_run
 from piper.core.run import Begin, Due, PastChanged, RunEvent, RunOverdue, step
+from piper.core.starts import OWN_LANE, lane_of
 from piper.model.errors import FenceLost, GuardFailed
-from piper.model.events import PauseChanged, RunQueued, SpecPublished
+from piper.model.events import BackfillCommand, PauseChanged, RunQueued, SpecPublished
 from piper.model.run import Identity, Run, TaskInstance
 from piper.model.states import RunState, RunType, TaskState
 from piper.model.workflow import ScheduledWorkflow
+from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
 from piper.scheduler.repinning import on_wanted_version
@@ -80,6 +82,7 @@ class SchedulerService(Service):
         self._by_time = by_time
         self.book = RunBook(database)
         self._schedules = Schedules(database, self.book)
+        self._backfills = Backfills(database, self.book)
         self._epochs: Mapping[int, int] = {}
         self._news: dict[int, list[RunEvent]] = {}
         """What the runs must be told that no stored event tells: timers, starts, changes outside them."""
@@ -107,6 +110,7 @@ class SchedulerService(Service):
             self._follow_ownership(fence)
             stored = self._read_events(fence, now)
             made_runs = self._follow_schedules(fence, now)
+            filling = self._follow_backfills(fence, now)
             self._start_runs(now)
             self._ring_timers(now)
             batch = Batch(now)
@@ -120,7 +124,7 @@ class SchedulerService(Service):
         except Exception:
             self._forget_everything()  # what was decided may or may not be written: read it all again
             raise
-        busy = undecided or made_runs or bool(self._startable) or bool(self._news)
+        busy = undecided or made_runs or filling or bool(self._startable) or bool(self._news)
         return 0.0 if busy or len(stored) == EVENTS_PER_TICK else self._seconds_to_wait(now)
 
     def _seconds_to_wait(self, now: datetime) -> float:
@@ -143,6 +147,7 @@ class SchedulerService(Service):
             with self._database.read() as connection:
                 runs = active_runs(connection, won)
                 instances = instances_of_runs(connection, (r.id for r in runs))
+            self._backfills.load(won)
             self._take_in((run, instances[run.id]) for run in runs)
             self._schedules_looked_at = None
         self._epochs = epochs
@@ -158,6 +163,7 @@ class SchedulerService(Service):
 
     def _lose(self, shards: Collection[int]) -> None:
         if shards:
+            self._backfills.forget(shards)
             self.book.forget_shards(shards)
             self._epochs = {s: e for s, e in self._epochs.items() if s not in shards}
 
@@ -180,7 +186,10 @@ class SchedulerService(Service):
         for_workflows = [s for s in stored if isinstance(s.event, SpecPublished | PauseChanged)]
         if for_workflows:
             self._hear_of_workflows(for_workflows, fence, now)
-        for_runs = [s for s in stored if not isinstance(s.event, SpecPublished | PauseChanged)]
+        for_backfills = [s for s in stored if isinstance(s.event, BackfillCommand)]
+        if for_backfills:
+            self._startable |= self._backfills.hear(for_backfills, fence, now)
+        for_runs = [s for s in stored if not isinstance(s.event, SpecPublished | PauseChanged | BackfillCommand)]
         missing = {s.run for s in for_runs if s.run is not None} - self.book.runs.keys()
         if missing:
             with self._database.read() as connection:
@@ -224,14 +233,29 @@ class SchedulerService(Service):
         self._take_in((run, []) for run in made)
         return more
 
+    def _follow_backfills(self, fence: Fence, now: datetime) -> bool:
+        """Make, clear or end runs of a backfill, a chunk at a time; true if there is more to do."""
+        filled = self._backfills.follow(fence, now)
+        for number in filled.ended:
+            self.book.forget(number)
+            self._news.pop(number, None)
+        self._take_in((run, []) for run in filled.made)
+        if filled.cleared:
+            self._reload(filled.cleared)
+        for workflow_id in {run.workflow_id for run in filled.made}:
+            for run, memory in self.book.workflows[workflow_id].runs.items():
+                if memory.graph.remembers_past and memory.run.state is RunState.RUNNING:
+                    self._tell(run, PastChanged())  # there may be another run before it now
+        return filled.more
+
     def _start_runs(self, now: datetime) -> None:
         """Tell queued runs to begin, as far as their workflows' limits allow."""
         for workflow_id in self._startable:
             group = self.book.workflows.get(workflow_id)
             if group is None or group.workflow.paused:
                 continue
-            for lane in group.lanes.values():
-                for run in lane.to_start(group.workflow.max_active_runs, now):
+            for lane, limit in self.book.lanes_in_order(group):
+                for run in lane.to_start(limit, now):
                     self._tell(run.id, Begin())
                     lane.started(run)
                 moment = lane.next_moment(now)
@@ -357,7 +381,8 @@ class SchedulerService(Service):
     def _past_of(self, memory: RunMemory) -> Mapping[str, tuple[TaskState, ...]] | None:
         """The states of the tasks of the run before that this run looks at."""
         run, graph = memory.run, memory.graph
-        if run.logical_date is None:
+        backfill = self.book.backfills.get(run.backfill or OWN_LANE)
+        if run.logical_date is None or (backfill is not None and run.logical_date == backfill.first_date):
             return None
         types = (RunType.SCHEDULED, RunType.BACKFILL) if graph.spec.schedule.catchup else ()
         nodes = {n for i in graph.remembers_past for n in (i, *graph.nodes[i].downstream)}
@@ -367,7 +392,10 @@ class SchedulerService(Service):
             if before is None:
                 return None
             self._followers.setdefault(before, set()).add(run.id)
-            return states_of_tasks(connection, before, wanted)
+            states = states_of_tasks(connection, before, wanted)
+            if not states and _has_yet_to_begin(runs_by_number(connection, [before])):
+                return dict.fromkeys(wanted, (TaskState.NONE,))  # its tasks have not run: they are not missing
+            return states
 
     def _in_flight_elsewhere(self, memory: RunMemory) -> dict[str, int]:
         counts: Counter[str] = Counter()
@@ -461,7 +489,8 @@ class SchedulerService(Service):
         if memory.run.state.finished:
             self._followers.pop(memory.run.id, None)
         if memory.graph.limited_across_runs and changes.instances:
-            for sibling in self.book.siblings(memory):
+            # Those of backfills last: what is told first is decided first, and takes what has become free.
+            for sibling in sorted(self.book.siblings(memory), key=lambda other: lane_of(other.run)):
                 if sibling.ready:
                     self._tell(sibling.run.id, PastChanged())
 
@@ -479,6 +508,11 @@ class SchedulerService(Service):
 def _concerns_the_executor(ti: TaskInstance) -> bool:
     """It is to be granted slots, or has perhaps just given some back."""
     return ti.state is TaskState.SCHEDULED
+
+
+def _has_yet_to_begin(runs: Sequence[Run]) -> bool:
+    """None of their tasks has an instance so far."""
+    return all(run.next_ordinal == 0 and not run.state.finished for run in runs)
 
 
 def _deadline(memory: RunMemory) -> datetime | None:

@@ -380,7 +380,7 @@ class DAG:
         from piper.model.errors import InvalidSpec
 
         try:
-            order = topological_order({task_id: task.upstream_task_ids for task_id, task in self.task_dict.items()})
+            order = topological_order({task_id: task.upstream_task_ids for task_id, task in self.task_dict.items()}, {})
         except InvalidSpec as error:
             raise AirflowDagCycleException(f"Cycle detected in Dag {self.dag_id!r}: {error}") from None
         return tuple(self.task_dict[task_id] for task_id in order)

@@ -320,7 +320,20 @@ _NOT_YET = {
 
 
 class TaskDecoratorCollection:
-    """`task`: itself `@task.python`, its attributes the other decorators of functions."""
+    """Decorators that make a task of a function: `@task` itself is `@task.python`, the others are its attributes.
+
+    Example::
+
+        @task(retries=2)
+        def load(table): …
+
+        @task.branch
+        def choose(): return "load"
+
+    Arguments of `@task(…)` are those of the operator behind it; `load.override(task_id="other")(…)` changes them for
+    one call. There are `bash`, `branch`, `python`, `sensor` and `short_circuit`, and those that packages and bundles
+    register; `run_if` and `skip_if` go on top of one of these.
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`@task`, with or without arguments."""

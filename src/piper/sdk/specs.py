@@ -63,7 +63,7 @@ def spec_of(dag: DAG, *, file: str, now: datetime | None = None) -> WorkflowSpec
         check_workflow(spec)
     except AuthorError as error:
         if error.file is None:
-            error.file, error.line = source.file, source.line or None
+            error.file, error.line = source.file, error.line or source.line or None
         raise
     except Exception as error:
         raise InvalidSpec(f"workflow {dag.dag_id!r}: {error}", file=source.file, line=source.line or None) from error
@@ -96,7 +96,8 @@ def _in_order(dag: DAG) -> list[AbstractOperator]:
     upstream = {
         task_id: sorted(task.upstream_task_ids, key=written.__getitem__) for task_id, task in dag.task_dict.items()
     }
-    return [dag.task_dict[task_id] for task_id in topological_order(upstream)]
+    lines = {task_id: line_of(task._place) for task_id, task in dag.task_dict.items()}
+    return [dag.task_dict[task_id] for task_id in topological_order(upstream, lines)]
 
 
 def _fields(dag: DAG, tasks: list[AbstractOperator], now: datetime | None) -> dict[str, Any]:

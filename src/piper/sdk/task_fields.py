@@ -11,6 +11,7 @@ from piper.model.spec import AssetRef, Json, RetrySpec
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import uniform
 from piper.sdk.data import NotData, to_data
+from piper.sdk.execution.macros import Macros
 from piper.sdk.params import ParamsDict
 from piper.sdk.place import line_of
 from piper.sdk.placeholders import NOTSET
@@ -39,6 +40,7 @@ class Surroundings:
             or dag.template_searchpath
             or dag.jinja_environment_kwargs
             or dag.template_undefined
+            or Macros.plugins  # which are loaded with the file, before it
         )
         """Its templates mean something only where the file is loaded."""
 

@@ -16,6 +16,7 @@ from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, duration
 from piper.sdk.batteries import INSTALLED
 from piper.sdk.data import NotData, NotSerializable, to_data
+from piper.sdk.execution.listening import listeners
 from piper.sdk.importing import path_of
 from piper.sdk.mapping import DecoratedMappedOperator, DictOfLists, MappedOperator
 from piper.sdk.operator import BaseOperator
@@ -179,7 +180,9 @@ def _add_mapping(task: MappedOperator, fields: dict[str, Any], arguments: dict[s
 def _needs_file(
     task: AbstractOperator, fields: Mapping[str, Any], template_fields: tuple[str, ...], around: Surroundings
 ) -> bool:
-    """Whether something beside the arguments is in the file: callbacks, hooks, macros, template files."""
+    """Whether something beside the arguments is in the file: callbacks, hooks, macros, template files, listeners."""
+    if listeners:
+        return True  # those of plugins, which are loaded with the file
     if "callbacks" in fields or task._pre_execute_hook is not None or task._post_execute_hook is not None:
         return True
     if "retry" in fields and fields["retry"].policy:

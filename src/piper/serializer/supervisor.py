@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -96,6 +97,8 @@ class Loader:
 
     Arguments:
         hidden: folders of which no file may read anything but the root it is loaded from: PIPER_HOME.
+        environment: variables that every load sees, besides those of its bundle.
+        readable: what every load may read, besides what its bundle grants.
     """
 
     def __init__(
@@ -104,10 +107,14 @@ class Loader:
         limits: Limits = DEFAULT_LIMITS,
         parallel: int = 2,
         hidden: Sequence[Path] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+        readable: Sequence[str] = (),
     ) -> None:
         self._limits = limits
         self._parallel = parallel
         self.hidden = tuple(hidden)
+        self._environment = dict(environment)
+        self._readable = tuple(readable)
         self._selector = selectors.DefaultSelector()
         self._host: subprocess.Popen[bytes] | None = None
         self._homes: tempfile.TemporaryDirectory[str] | None = None
@@ -209,8 +216,8 @@ class Loader:
             root=str(request.root),
             file=request.file,
             nonce=nonce,
-            environment=dict(request.environment),
-            readable=tuple(request.readable),
+            environment={**self._environment, **request.environment},
+            readable=(*self._readable, *request.readable),
         )
         with theirs:
             self._send(load, theirs)

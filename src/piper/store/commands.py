@@ -17,7 +17,7 @@ from piper.model.events import Event
 from piper.model.ids import shard_of
 from piper.model.states import RunState
 from piper.store.events import event_row
-from piper.store.schema import attempt, bundle, event, run, task_instance, workflow, workflow_version, xcom
+from piper.store.schema import attempt, backfill, bundle, event, run, task_instance, workflow, workflow_version, xcom
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,13 @@ def count_unfinished_runs(connection: Connection, workflow_id: str) -> int:
     ).scalar_one()
 
 
+def find_unended_backfill(connection: Connection, workflow_id: str) -> int | None:
+    """The number of a backfill of a workflow that has not ended, or None."""
+    return connection.execute(
+        select(backfill.c.id).where(backfill.c.workflow_id == workflow_id, backfill.c.ended_at.is_(None)).limit(1)
+    ).scalar()
+
+
 def delete_workflow(connection: Connection, workflow_id: str) -> int:
     """Remove a workflow with its versions and its whole history; returns how many runs there were.
 
@@ -62,6 +69,7 @@ def delete_workflow(connection: Connection, workflow_id: str) -> int:
     connection.execute(xcom.delete().where(xcom.c.run.in_(numbers)))
     connection.execute(task_instance.delete().where(task_instance.c.run.in_(numbers)))
     runs = connection.execute(run.delete().where(run.c.workflow_id == workflow_id)).rowcount
+    connection.execute(backfill.delete().where(backfill.c.workflow_id == workflow_id))
     connection.execute(workflow_version.delete().where(workflow_version.c.workflow_id == workflow_id))
     connection.execute(workflow.delete().where(workflow.c.workflow_id == workflow_id))
     return runs

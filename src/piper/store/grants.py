@@ -39,6 +39,7 @@ class Waiting(NamedTuple):
     dispatchable: Dispatchable
     slots: int
     priority: int
+    backfill: bool
 
 
 _DISPATCHED = (
@@ -52,7 +53,7 @@ _DISPATCHED = (
     run.c.file,
 )
 _WAITING = (
-    select(*_DISPATCHED, _instance.pool_slots, _instance.priority)
+    select(*_DISPATCHED, _instance.pool_slots, _instance.priority, _instance.backfill)
     .join_from(task_instance, run, run.c.id == _instance.run)
     .where(
         _IS_SCHEDULED,
@@ -61,17 +62,20 @@ _WAITING = (
         # One that can never fit would stand at the head for ever and hide what is behind it.
         _instance.pool_slots <= bindparam("slots"),
     )
-    .order_by(_instance.priority.desc(), _instance.id)
+    .order_by(_instance.backfill, _instance.priority.desc(), _instance.id)
     .limit(bindparam("limit"))
 )
 _NO_LIMIT = (1 << 31) - 1
 
 
 def waiting(connection: Connection, lane: Lane, slots: int, limit: int) -> list[Waiting]:
-    """The first `limit` executions of a lane, by priority and age, of those that the pool's `slots` can ever hold."""
+    """The first `limit` executions of a lane of those that the pool's `slots` can ever hold.
+
+    By priority and age, those of backfills after all others.
+    """
     bounds = {"slots": _NO_LIMIT if slots == UNLIMITED else slots, "limit": limit}
     rows = connection.execute(_WAITING, {**lane._asdict(), **bounds})
-    return [Waiting(_dispatchable(row), row.pool_slots, row.priority) for row in rows]
+    return [Waiting(_dispatchable(row), row.pool_slots, row.priority, row.backfill) for row in rows]
 
 
 _GRANT = (

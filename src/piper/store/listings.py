@@ -203,6 +203,7 @@ class RunFilter:
     workflow_id: str | None = None
     states: tuple[RunState, ...] = ()
     run_type: RunType | None = None
+    backfill: int | None = None
     logical_date_from: datetime | None = None
     logical_date_to: datetime | None = None
     """Inclusive."""
@@ -218,6 +219,8 @@ def list_runs(connection: Connection, teams: Teams, wanted: RunFilter, order: Or
         statement = statement.where(run.c.state.in_(wanted.states))
     if wanted.run_type is not None:
         statement = statement.where(run.c.run_type == wanted.run_type)
+    if wanted.backfill is not None:
+        statement = statement.where(run.c.backfill == wanted.backfill)
     if wanted.logical_date_from is not None:
         statement = statement.where(run.c.logical_date >= wanted.logical_date_from)
     if wanted.logical_date_to is not None:

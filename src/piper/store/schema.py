@@ -22,6 +22,7 @@ from sqlalchemy import (
     text,
 )
 
+from piper.model.backfill import BackfillState, Reprocess
 from piper.model.run import Decision
 from piper.model.schedule import RunDates
 from piper.model.states import RunState, RunType, TaskState
@@ -232,7 +233,63 @@ run = Table(
         sqlite_where=text("state IN ('queued', 'running')"),
         postgresql_where=text("state IN ('queued', 'running')"),
     ),
+    Index(
+        "ix_run_backfill",
+        "backfill",
+        "state",
+        sqlite_where=text("backfill IS NOT NULL"),
+        postgresql_where=text("backfill IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,  # a run's number is never used again: instances' numbers derive from it
+)
+
+backfill = Table(
+    "backfill",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("workflow_id", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("state", Enum(BackfillState), nullable=False),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("from_date", Instant, nullable=False),
+    Column("to_date", Instant, nullable=False),
+    Column("reprocess", Enum(Reprocess), nullable=False),
+    Column("backwards", Boolean, nullable=False),
+    Column("max_active_runs", Integer, nullable=False),
+    Column("conf", Json, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("spec_hash", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("bundle", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("first_date", Instant, nullable=False),
+    Column("total", Integer, nullable=False),
+    # Moved, with the counts, in the transaction that makes the runs of the dates up to it.
+    Column("cursor", Instant),
+    Column("created", Integer, nullable=False, server_default="0"),
+    Column("rerun", Integer, nullable=False, server_default="0"),
+    Column("existed", Integer, nullable=False, server_default="0"),
+    Column("in_flight", Integer, nullable=False, server_default="0"),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("ended_at", Instant),
+    Index("ix_backfill_workflow_id", "workflow_id"),
+    Index(
+        "ix_backfill_unended",
+        "shard",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "uq_backfill_active",
+        "workflow_id",
+        unique=True,
+        sqlite_where=text("state IN ('creating', 'running')"),
+        postgresql_where=text("state IN ('creating', 'running')"),
+    ),
+    sqlite_autoincrement=True,  # runs name theirs for as long as they are kept
 )
 
 task_instance = Table(
@@ -258,6 +315,7 @@ task_instance = Table(
     Column("pool", Text, nullable=False),
     Column("pool_slots", Integer, nullable=False),
     Column("priority", Integer, nullable=False),
+    Column("backfill", Boolean, nullable=False, server_default=text("false")),  # granted after all that are not
     Column("queue", Text, nullable=False),
     Column("label", Text, nullable=False, server_default=""),
     Column("scheduled_at", Instant),
@@ -272,6 +330,7 @@ task_instance = Table(
         "ix_task_instance_scheduled",
         "pool",
         "team",
+        "backfill",
         text("priority DESC"),
         "id",
         sqlite_where=text("state = 'scheduled'"),

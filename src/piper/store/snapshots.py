@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or
 from piper.model.bundle import FileEntry, Manifest
 from piper.model.states import RunState
 from piper.store.database import among
-from piper.store.schema import bundle, run, snapshot, workflow
+from piper.store.schema import backfill, bundle, run, snapshot, workflow
 
 
 def save_snapshot(connection: Connection, name: str, bundle_name: str, manifest: Manifest, now: datetime) -> None:
@@ -43,7 +43,7 @@ def all_manifests(connection: Connection) -> dict[str, Manifest]:
 
 
 def unused_snapshots(connection: Connection, before: datetime, never_run_before: datetime) -> set[str]:
-    """Snapshots that no bundle, no workflow and no unfinished run uses.
+    """Snapshots that no bundle, no workflow, no unfinished run and no unended backfill uses.
 
     Arguments:
         before: made before this moment.
@@ -54,6 +54,7 @@ def unused_snapshots(connection: Connection, before: datetime, never_run_before:
         select(bundle.c.snapshot).where(bundle.c.snapshot.is_not(None)),
         select(workflow.c.snapshot),
         select(run.c.snapshot).where(unfinished),
+        select(backfill.c.snapshot).where(backfill.c.ended_at.is_(None)),
     )
     never_run = and_(snapshot.c.created_at < never_run_before, snapshot.c.hash.not_in(select(run.c.snapshot)))
     rows = connection.execute(

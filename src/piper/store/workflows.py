@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, insert, select, up
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from piper.model.ids import shard_of
-from piper.store.schema import run, spec, workflow, workflow_version
+from piper.store.schema import backfill, run, spec, workflow, workflow_version
 
 MOST_IDS = 500
 """Ids in one list of a statement."""
@@ -166,8 +166,9 @@ def owners_of_file(connection: Connection, bundle: str, file: str) -> list[str]:
 
 
 def unused_specs(connection: Connection) -> set[str]:
-    """Specs that no workflow, version or run refers to."""
-    used = [select(column) for column in (workflow.c.spec_hash, workflow_version.c.spec_hash, run.c.spec_hash)]
+    """Specs that no workflow, version, run or backfill refers to."""
+    columns = (workflow.c.spec_hash, workflow_version.c.spec_hash, run.c.spec_hash, backfill.c.spec_hash)
+    used = [select(column) for column in columns]
     rows = connection.execute(select(spec.c.hash).where(*(spec.c.hash.not_in(statement) for statement in used)))
     return {row.hash for row in rows}
 

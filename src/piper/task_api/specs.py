@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from piper.model.spec import ResultLength, TaskSpec, WorkflowSpec, decode_spec
+from piper.core.graph import sources_of
+from piper.model.spec import RETURN_KEY, ResultLength, TaskSpec, WorkflowSpec, decode_spec
 from piper.store.executions import specs_of
 
 KEPT = 256
@@ -21,7 +22,9 @@ class TaskPlan(NamedTuple):
 
     task: TaskSpec
     reads: tuple[tuple[str, str], ...]
-    """(task id, key) of what its arguments refer to, of unmapped tasks: one value each."""
+    """(task id, key) of what its arguments refer to, of unmapped tasks: one value each.
+
+    What it is mapped over is not among them: an instance needs one element, and not a copy of the list."""
     element_of: str
     """The unmapped task whose result is the only source of its instances; empty if there is no such one."""
 
@@ -51,9 +54,14 @@ class KnownSpec:
         return [task.task_id for task in self.spec.tasks if group_id in self._groups_around(task)]
 
     def _plan_of(self, task: TaskSpec) -> TaskPlan:
-        reads = tuple((read, key) for read, key in task.reads if read in self._tasks and not self._is_mapped(read))
         lengths = [task.mapped, *(self._groups[group].mapped for group in self._groups_around(task))]
         sources = [length for length in lengths if length is not None]
+        lists = {(name, RETURN_KEY) for length in sources for name in sources_of(length)}
+        reads = tuple(
+            (read, key)
+            for read, key in task.reads
+            if read in self._tasks and (read, key) not in lists and not self._is_mapped(read)
+        )
         if len(sources) == 1 and isinstance(sources[0], ResultLength) and not self._is_mapped(sources[0].task_id):
             return TaskPlan(task, reads, element_of=sources[0].task_id)
         return TaskPlan(task, reads, element_of="")

@@ -25,6 +25,8 @@ from piper.web.routing import Call, CurrentCall
 
 DEFAULT_LIMIT = 50
 _BIGGEST_KEY = 2**63 - 1
+_OFFSET = "offset"
+"""In place of the signature of an order: the cursor counts items."""
 
 T = TypeVar("T")
 
@@ -57,6 +59,23 @@ class Paging:
         if keys is None or not _fits(keys, order, name):
             raise Invalid("the cursor is not one of this list in this order: begin again without it")
         return Window(self.limit, tuple(keys[1:]))
+
+    def offset(self) -> int:
+        """How many items of a list that is computed, and not read, lie before the page.
+
+        Raises:
+            Invalid: the cursor is not one of such a list.
+        """
+        if self.cursor is None:
+            return 0
+        keys = _decode(self.cursor)
+        if keys is None or len(keys) != 2 or keys[0] != _OFFSET or not isinstance(keys[1], int) or keys[1] < 0:
+            raise Invalid("the cursor is not one of this list: begin again without it")
+        return keys[1]
+
+    def cursor_at(self, offset: int) -> str:
+        """The cursor of a page of such a list."""
+        return _encode([_OFFSET, offset])
 
     def page(self, found: Page, order: Order, convert: Callable[[AnyRow], T], name: str = "") -> Items[T]:
         """What is sent of a page that was read."""

@@ -27,6 +27,7 @@ class Kind(StrEnum):
 
     WORKFLOW = "workflow"
     RUN = "run"
+    BACKFILL = "backfill"
     TASK = "task"
     LOG = "log"
     XCOM = "xcom"

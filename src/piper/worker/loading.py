@@ -62,8 +62,7 @@ def load(snapshots: str, snapshot: str, file: str) -> Code:
     Raises:
         AuthorError: it does not load.
     """
-    if file:
-        compat.install()
+    compat.install()  # of tasks that run without their file, too: their templates may use former names
     dags = loader.load_file(Path(snapshots, snapshot), file).dags if file else {}
     runner.preload(operator for dag in dags.values() for operator in dag.task_dict.values())
     return Code(snapshots, file, dags)
@@ -81,9 +80,14 @@ def rehearse() -> None:
     context = TaskContext(Identity(0, 1, 0), spec, -1, 0, run, "", CodeRef(), now)
     # Whatever a file has done to its process: that this fails is no reason for its tasks to fail.
     with suppress(Exception):
-        operator = PythonOperator(task_id="rehearsal", python_callable=int, dag=DAG("rehearsal", auto_register=False))
+        operator = PythonOperator(
+            task_id="rehearsal", python_callable=_nothing, dag=DAG("rehearsal", auto_register=False)
+        )
         for _ in range(2):
             runner.run_task(operator, context, _NoChannel())
+
+
+def _nothing() -> None: ...
 
 
 class _NoChannel:

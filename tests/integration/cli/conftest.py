@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +60,10 @@ def piper(
     parts: object,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Piper:
+) -> Iterator[Piper]:
     """Runs a command: `piper("runs", "list", stdin="…")`."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
     monkeypatch.setenv("PIPER_HOME", str(session_settings.home))
     monkeypatch.delenv("PIPER_TOKEN", raising=False)
     monkeypatch.delenv("PIPER_SERVER", raising=False)
@@ -75,4 +78,6 @@ def piper(
         assert isinstance(ended.value.code, int)
         return Result(ended.value.code, out, err)
 
-    return run
+    yield run
+    root.handlers[:] = before  # commands that start services say where these log: to the stream of this test
+    root.setLevel(level)

@@ -43,7 +43,7 @@ BAD: dict[str, tuple[str, str, int | None]] = {
     "a_cycle": (
         DO + "with DAG('w'):\n    a, b = Do(task_id='a'), Do(task_id='b')\n    a >> b >> a\n",
         "cycle: ",
-        4,
+        5,
     ),
     "a_duplicate_task": (DO + "with DAG('w'):\n    Do(task_id='a')\n    Do(task_id='a')\n", "'a'", 6),
     "a_duplicate_workflow": (defining("w", "w"), "'w'", 6),

@@ -696,7 +696,7 @@ def test_of_too_many_zygotes_the_idle_ones_go_first(tmp_path: Path) -> None:
         one.dispatch("waits", file="other.py")
         one.until(lambda: (tmp_path / "pid").exists())
         one.until(lambda: not lives(first), 5)
-        assert len(one.zygotes) == 1
+        one.until(lambda: len(one.zygotes) == 1, 5)  # its forks may be seen for a moment longer
 
 
 def test_an_idle_zygote_is_dropped_and_a_busy_one_is_not(tmp_path: Path) -> None:

@@ -186,6 +186,21 @@ def test_a_star_import_gives_the_names_that_there_are() -> None:
     assert {"AirflowSkipException", "DagRunNotFound"} <= names.keys()
 
 
+def test_the_tables_are_read_when_something_of_airflow_is_imported_and_not_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tables = [f"piper.compat.tables.{name}" for name in ("former", "language", "library", "moved")]
+    for name in tables:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    from piper import compat
+
+    compat.install()
+    DAG("d", schedule="@daily")
+    assert not set(tables) & sys.modules.keys()
+    import_module("airflow.sdk")
+    assert set(tables) <= sys.modules.keys()
+
+
 @pytest.mark.usefixtures("strict")
 def test_importing_a_name_imports_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("piper.operators")]:

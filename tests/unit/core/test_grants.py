@@ -14,6 +14,10 @@ def task(instance: int, team: str = "red", *, pool: str = "p", slots: int = 1, p
     return Candidate(instance, pool, team, slots, priority)
 
 
+def backfilled(instance: int, team: str = "red", *, pool: str = "p", slots: int = 1, priority: int = 1) -> Candidate:
+    return Candidate(instance, pool, team, slots, priority, backfill=True)
+
+
 def numbers(granted: list[Candidate]) -> list[int]:
     return [one.instance for one in granted]
 
@@ -62,6 +66,29 @@ def test_a_task_that_keeps_its_place_closes_its_own_pool_only() -> None:
     assert numbers(allocate([task(1, slots=2), task(2), task(3, pool="q")], capacity)) == [3]
 
 
+def test_a_backfill_comes_after_all_that_is_fresh_whatever_its_priority_and_age() -> None:
+    waiting = [backfilled(1, priority=99), backfilled(2, priority=99), task(8), task(9)]
+    assert numbers(allocate(waiting, room(3))) == [8, 9, 1]
+
+
+def test_a_backfill_of_one_team_comes_after_fresh_tasks_of_another() -> None:
+    waiting = [backfilled(1, "blue"), *(task(n, "red") for n in range(5, 9))]
+    assert numbers(allocate(waiting, room(4, used={"red": 3}))) == [5]
+    assert numbers(allocate(waiting, room(9))) == [5, 6, 7, 8, 1]
+
+
+def test_a_backfill_in_one_pool_takes_no_execution_from_fresh_tasks_in_another() -> None:
+    capacity = Capacity(free=2, pools={"p": PoolCapacity(9), "q": PoolCapacity(9)}, held={"red": 1})
+    waiting = [backfilled(1, "blue", pool="p"), task(5, pool="q"), task(6, pool="q")]
+    assert numbers(allocate(waiting, capacity)) == [5, 6]
+
+
+def test_a_large_task_of_a_backfill_holds_no_place_before_fresh_ones() -> None:
+    waiting = [backfilled(1, slots=4), task(5), task(6)]
+    assert numbers(allocate(waiting, room(4))) == [5, 6]
+    assert numbers(allocate(waiting[:1], room(4))) == [1]
+
+
 def test_teams_take_turns_whatever_their_priorities() -> None:
     waiting = [task(n, "red", priority=99) for n in range(10)] + [task(100 + n, "blue") for n in range(2)]
     assert numbers(allocate(waiting, room(5))) == [0, 100, 1, 101, 2]
@@ -105,6 +132,7 @@ candidates = st.lists(
         team=st.sampled_from(TEAMS),
         slots=st.integers(1, 5),
         priority=st.integers(-3, 3),
+        backfill=st.booleans(),
     ),
     unique_by=lambda one: one.instance,
     max_size=40,
@@ -142,8 +170,17 @@ def test_a_team_s_own_tasks_are_never_overtaken_in_a_pool(waiting: list[Candidat
         slots = capacity.pools[pool].slots
         could = [one for one in waiting if (one.pool, one.team) == (pool, team)]
         could = [one for one in could if slots is None or one.slots <= slots]
-        could.sort(key=lambda one: (-one.priority, one.instance))
+        could.sort(key=lambda one: (one.backfill, -one.priority, one.instance))
         assert lane == could[: len(lane)]
+
+
+@given(candidates, capacities)
+def test_a_backfill_changes_nothing_about_what_is_granted_to_fresh_tasks(
+    waiting: list[Candidate], capacity: Capacity
+) -> None:
+    granted = allocate(waiting, capacity)
+    fresh = allocate([one for one in waiting if not one.backfill], capacity)
+    assert [one for one in granted if not one.backfill] == fresh
 
 
 @given(candidates, capacities)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest import mock
 
+from piper.core import run as core_run
 from piper.core.memory import Facts, RunEnded, RunMemory
 from piper.core.run import Begin, PastChanged, RunOverdue, step
 from piper.model.events import Clear, Failed, InstanceRef, Mark, MarkRun, Succeeded, TriggerFired
@@ -385,6 +387,35 @@ def test_a_mapped_task_whose_source_shrank_after_a_clear_has_instances_removed_a
     play.say(Begin())
     play.succeed("list", length=4)
     assert play.in_flight == ["x[0]", "x[1]", "x[2]", "x[3]"]
+
+
+def test_the_end_of_an_instance_is_no_work_for_the_thousand_below_it_until_it_matters_to_them():
+    size = 200
+    spec = workflow(
+        task("a", mapped=LiteralLength(size)),
+        task("b", "a", mapped=LiteralLength(size)),
+        task("c", "b", mapped=LiteralLength(size), trigger_rule=TriggerRule.ALL_DONE),
+        max_active_tasks=size,
+    )
+    play = Play(spec)
+    with mock.patch.object(core_run, "evaluate", wraps=core_run.evaluate) as evaluations:
+        for name in ("a", "b", "c"):
+            for i in range(size):
+                play.succeed(name, at=i)
+    assert play.run.state is RunState.SUCCESS
+    assert evaluations.call_count < 10 * size
+
+
+def test_a_mapped_brancher_decides_for_the_same_index_of_a_task_below_though_others_still_run():
+    spec = workflow(
+        task("choose", mapped=LiteralLength(3), branches=True),
+        task("left", "choose", mapped=LiteralLength(3), trigger_rule=TriggerRule.ONE_SUCCESS),
+        max_active_tasks=3,
+    )
+    play = Play(spec)
+    play.succeed("choose", at=0, decision=Decision(followed=("left",)))
+    play.succeed("choose", at=1, decision=Decision(followed=()))
+    assert play.states["left[1]"] == "skipped"
 
 
 # --- setup and teardown -------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations_with_replacement, product
 
 import pytest
 
@@ -120,3 +120,30 @@ def test_setups_in_scope_must_all_succeed_and_pass_on_their_fate_at_once():
 
 def test_tallies_add_up():
     assert Tally(1, 1).plus(Tally(2, 0, 2)) == Tally(3, 1, 2)
+
+
+STATES = (S, F, K, U, N)
+BUNCHES = [tally_of(states) for size in range(1, 4) for states in combinations_with_replacement(STATES, size)]
+
+
+@pytest.mark.parametrize("rule", TriggerRule)
+def test_no_rule_tells_tallies_of_one_outline_apart_alone_or_beside_another(rule):
+    others = [NOTHING, *(tally_of(states) for states in product(STATES, repeat=2))]
+    same: dict[tuple[bool, ...], list[Tally]] = {}
+    for tally in BUNCHES:
+        same.setdefault(tally.outline, []).append(tally)
+    assert any(len(tallies) > 1 for tallies in same.values())
+    for tallies in same.values():
+        for other in others:
+            assert len({evaluate(rule, tally.plus(other), 0) for tally in tallies}) == 1
+            assert len({evaluate_setups(tally.plus(other), 0) for tally in tallies}) == 1
+
+
+def test_teardowns_tell_no_tallies_of_one_outline_apart():
+    rule = TriggerRule.ALL_DONE_SETUP_SUCCESS
+    same: dict[tuple[bool, ...], set[Verdict]] = {}
+    for states in product(STATES, repeat=3):
+        for setups in ((), (0,), (0, 1), (0, 1, 2)):
+            tally = tally_of(states, setups)
+            same.setdefault(tally.outline, set()).add(evaluate(rule, tally, 0))
+    assert {len(verdicts) for verdicts in same.values()} == {1}

@@ -160,6 +160,13 @@ def test_a_cycle_is_named_along_its_arrows() -> None:
         check_workflow(workflow(task("a"), task("b", "a", "d"), task("c", "b"), task("d", "c"), task("e", "d")))
 
 
+def test_a_cycle_is_located_at_the_last_task_in_it() -> None:
+    lines = {"a": 5, "b": 6, "c": 8, "d": 9}
+    with pytest.raises(InvalidSpec) as caught:
+        topological_order({"a": ["c"], "b": ["a"], "c": ["b"], "d": []}, lines)
+    assert caught.value.line == 8
+
+
 def test_a_problem_is_located_at_its_task_or_else_at_its_workflow() -> None:
     located = task("a", pool_slots=0, source=SourceLocation("tasks.py", 9))
     first, second = find_problems(workflow(located, task("b", pool_slots=0)))
@@ -178,10 +185,10 @@ def test_the_rule_for_timetables_is_handed_in_and_its_refusal_is_located() -> No
 
 
 def test_tasks_stay_where_they_were_written_unless_they_wait_for_a_later_one() -> None:
-    assert topological_order({"a": [], "d": ["c"], "b": ["a"], "c": ["b"], "e": []}) == ["a", "b", "c", "d", "e"]
-    assert topological_order({"x": [], "y": [], "z": []}) == ["x", "y", "z"]
+    assert topological_order({"a": [], "d": ["c"], "b": ["a"], "c": ["b"], "e": []}, {}) == ["a", "b", "c", "d", "e"]
+    assert topological_order({"x": [], "y": [], "z": []}, {}) == ["x", "y", "z"]
 
 
 def test_a_chain_of_a_hundred_thousand_tasks_is_ordered_without_recursion() -> None:
     chain = {str(n): [str(n + 1)] if n < 100_000 else [] for n in range(100_001)}
-    assert topological_order(chain)[0] == "100000"
+    assert topological_order(chain, {})[0] == "100000"

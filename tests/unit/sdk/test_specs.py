@@ -28,6 +28,7 @@ from piper.operators.python import BranchPythonOperator, PythonOperator
 from piper.sdk.assets import Asset
 from piper.sdk.dags import DAG
 from piper.sdk.edges import Label
+from piper.sdk.place import line_of
 from piper.sdk.retry_policy import ExceptionRetryPolicy
 from piper.sdk.sensor import BaseSensorOperator
 from piper.sdk.specs import operator_schemas, spec_of
@@ -355,13 +356,16 @@ def test_what_a_server_may_know_of_a_class_is_stored() -> None:
 # --- what is wrong with a workflow --------------------------------------------------------------
 
 
-def test_a_cycle_is_refused_by_name() -> None:
+def test_a_cycle_is_refused_by_name_at_the_last_task_in_it() -> None:
     with DAG("d") as dag:
-        a, b = shell("a"), shell("b")
+        a = shell("a")
+        b = shell("b")
+        shell("c")
         a >> b >> a
     with pytest.raises(InvalidSpec, match=r"wait for each other in a cycle: .*a.* → ") as caught:
         spec(dag)
     assert caught.value.file == "dags/test.py"
+    assert caught.value.line == line_of(b._place)
 
 
 def test_an_unknown_upstream_is_refused_with_the_nearest_known_one() -> None:

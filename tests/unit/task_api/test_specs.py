@@ -44,6 +44,14 @@ def test_a_task_in_a_mapped_group_gets_its_element_too() -> None:
     assert plan(spec, "t").element_of == "source"
 
 
+def test_what_a_task_is_mapped_over_is_not_handed_over_whole() -> None:
+    groups = (GroupSpec("g", mapped=ResultLength("source")),)
+    reads = (("source", "k"), ("source", "return_value"))
+    spec = known(SOURCE, MAPPED, TaskSpec(task_id="t", operator="o", group="g", reads=reads), groups=groups)
+    assert plan(spec, "mapped").reads == ()
+    assert plan(spec, "t").reads == (("source", "k"),)
+
+
 def test_an_instance_of_several_sources_asks_for_its_elements_itself() -> None:
     lengths = (ZipLength((ResultLength("source"), LiteralLength(3))), LiteralLength(3), ResultLength("mapped"))
     for length in lengths:

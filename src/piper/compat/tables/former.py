@@ -29,6 +29,7 @@ FORMER = {
     "airflow.utils.edgemodifier": "airflow.sdk: EdgeModifier",
     "airflow.utils.helpers": "airflow.sdk: chain cross_downstream",
     "airflow.utils.log.secrets_masker": "airflow.sdk.log: mask_secret redact",
+    "airflow.utils.module_loading": "airflow.sdk._shared.module_loading: import_string",
     "airflow.utils.operator_helpers": (
         "airflow.sdk.execution_time.context: AIRFLOW_VAR_NAME_FORMAT_MAPPING context_to_airflow_vars"
     ),

@@ -12,6 +12,7 @@ LANGUAGE = {
         "AssetWatcher; lacks state stores: NEVER_EXPIRE ResumableJobMixin; lacks object storage paths: "
         "ObjectStoragePath; lacks lineage: lineage; lacks secrets backends: SecretCache"
     ),
+    "airflow.sdk._shared.module_loading": "piper.sdk.importing: import_string=import_path",
     "airflow.sdk.bases.branch": "piper.sdk: BaseBranchOperator BranchMixIn",
     "airflow.sdk.bases.decorator": (
         "piper.sdk.decorators: DecoratedOperator TaskDecorator get_unique_task_id is_decorated_task "

@@ -19,6 +19,7 @@ LIBRARY = {
     "airflow.settings": "piper.compat.database: Session configure_orm; piper.compat.types: TIMEZONE",
     "airflow.stats": "piper.compat.stats: Stats",
     "airflow.observability.stats": "piper.compat.stats: Stats",
+    "airflow.typing_compat": "typing: Literal ParamSpec Self TypeAlias TypeGuard Unpack assert_never",
     "airflow.version": "piper.compat.versions: version=AIRFLOW",
     # --- models: the classes of a metadata database that user code cannot reach ---------------------
     "airflow.models": (
@@ -84,7 +85,8 @@ LIBRARY = {
         "piper.compat.states: State TerminalTIState IntermediateTIState; piper.model.states: DagRunState=RunState "
         "TaskInstanceState=TaskState"
     ),
-    "airflow.utils.strings": "piper.compat.types: to_boolean",
+    "airflow.utils.process_utils": "piper.compat.types: execute_in_subprocess",
+    "airflow.utils.strings": "piper.compat.types: get_random_string to_boolean",
     "airflow.utils.types": (
         "piper.sdk.execution.dag_run: DagRunType; piper.compat.types: ArgNotSet DagRunTriggeredByType; "
         "piper.sdk.placeholders: NOTSET"

@@ -44,8 +44,16 @@ POLL_SECONDS = 0.01
 GRACE_SECONDS = 0.3
 """For a process to say where it is, before it is killed."""
 KEPT_TRACE = 16 << 10
-FREQUENT = ("piper.operators.bash", "piper.operators.empty", "piper.operators.python")
-"""What most files import besides the language."""
+FREQUENT = (
+    "piper.operators.bash",
+    "piper.operators.empty",
+    "piper.operators.python",
+    "piper.compat.tables.former",
+    "piper.compat.tables.language",
+    "piper.compat.tables.library",
+    "piper.compat.tables.moved",
+)
+"""What most files import besides the language; for those that import `airflow`, the tables of its names."""
 _PR_SET_CHILD_SUBREAPER = 36
 
 

@@ -19,6 +19,7 @@ do that: `WrongSchema`, which says what to do.
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 import sqlalchemy
@@ -29,6 +30,8 @@ from piper.model.errors import WrongSchema
 from piper.model.ids import SHARDS, SINGLETON_SHARDS
 from piper.store.database import Database
 from piper.store.schema import coordination, pool, shard
+
+log = logging.getLogger(__name__)
 
 HEAD = "0001"
 """The newest revision in `versions`: written here so that a start need not look for it."""
@@ -73,6 +76,7 @@ def migrate(database: Database) -> None:
 
         upgrade(connection)
         _fill(connection)
+    log.info("the tables are of revision %s now (before: %s)", HEAD, found or "none")
 
 
 def check(database: Database) -> None:

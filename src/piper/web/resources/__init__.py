@@ -2,6 +2,7 @@
 
 from piper.web.resources import (
     audit,
+    backfills,
     code,
     connections,
     installation,
@@ -19,6 +20,7 @@ RESOURCES = (
     workflows.resource,
     runs.resource,
     run_commands.resource,
+    backfills.resource,
     tasks.resource,
     logs.resource,
     xcoms.resource,

@@ -12,7 +12,7 @@ from piper.model.errors import NotFound
 from piper.model.ids import ORDINAL_BITS, UNMAPPED
 from piper.model.nearest import nearest
 from piper.model.spec import WorkflowSpec, decode_spec
-from piper.store import listings
+from piper.store import backfills, listings
 from piper.store.listings import AnyRow
 from piper.web.policy import Kind
 from piper.web.problems import Missing
@@ -23,6 +23,7 @@ _LARGEST_INTEGER = (1 << 31) - 1
 
 WorkflowId = Annotated[str, Path(max_length=250, description="Id of the workflow.")]
 RunNumber = Annotated[int, Path(ge=1, le=_LARGEST_RUN, description="Number of the run: its `id`.")]
+BackfillNumber = Annotated[int, Path(ge=1, le=_LARGEST_INTEGER, description="Number of the backfill: its `id`.")]
 TaskId = Annotated[str, Path(max_length=250, description="Id of the task.")]
 TryNumber = Annotated[int, Path(ge=0, le=_LARGEST_INTEGER, description="Which try, from 1.")]
 MapIndex = Annotated[
@@ -60,6 +61,15 @@ def load_run_by_name(call: Call, connection: Connection, workflow_id: str, run_i
     row = listings.find_run_by_name(connection, workflow_id, run_id)
     missing = NotFound(f"workflow {workflow_id!r} has no run {run_id!r}")
     call.authorise(Kind.RUN, run_id, row.team if row else None, missing)
+    assert row is not None
+    return row
+
+
+def load_backfill(call: Call, connection: Connection, number: int) -> AnyRow:
+    """The backfill of that number, if the caller may do to it what the endpoint does. Raises NotFound, Refused."""
+    row = backfills.find_backfill(connection, number)
+    missing = NotFound(f"there is no backfill number {number}")
+    call.authorise(Kind.BACKFILL, str(number), row.team if row else None, missing)
     assert row is not None
     return row
 

@@ -59,6 +59,7 @@ class RunView(BaseModel):
     conf: dict[str, Any]
     note: str
     triggered_by: str
+    backfill: int | None = Field(description="The backfill that it belongs to, if it does.")
     clears: int
     created_at: datetime
     queued_at: datetime | None
@@ -88,6 +89,7 @@ class Trigger(BaseModel):
     note: str = Field(default="", max_length=10_000)
 
 
+AnyBackfill = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Only runs of this backfill.")]
 States = Annotated[list[RunState], Query(description="Only runs in one of these states.")]
 
 
@@ -150,6 +152,7 @@ def list_runs_of_workflow(
     run_type: RunType | None = None,
     logical_date_from: AwareDatetime | None = None,
     logical_date_to: Annotated[AwareDatetime | None, Query(description="Inclusive.")] = None,
+    backfill: AnyBackfill = None,
     order: str = "-run_after",
 ) -> Items[RunView]:
     """List the runs of a workflow, latest first."""
@@ -159,6 +162,7 @@ def list_runs_of_workflow(
         run_type=run_type,
         logical_date_from=logical_date_from,
         logical_date_to=logical_date_to,
+        backfill=backfill,
     )
     with call.parts.database.read() as connection:
         load_workflow(call, connection, workflow_id)
@@ -181,6 +185,7 @@ def list_runs(
     logical_date_from: AwareDatetime | None = None,
     logical_date_to: Annotated[AwareDatetime | None, Query(description="Inclusive.")] = None,
     created_from: AwareDatetime | None = None,
+    backfill: AnyBackfill = None,
     order: Annotated[str, Query(description="id or run_after, with - before it from the other end.")] = "-id",
 ) -> Items[RunView]:
     """List the runs of all workflows, latest first."""
@@ -190,6 +195,7 @@ def list_runs(
         logical_date_from=logical_date_from,
         logical_date_to=logical_date_to,
         created_from=created_from,
+        backfill=backfill,
     )
     with call.parts.database.read() as connection:
         return _page(call, connection, paging, wanted, order)
@@ -283,6 +289,7 @@ def run_view(run: Run) -> RunView:
         conf=run.conf,
         note=run.note,
         triggered_by=run.triggered_by,
+        backfill=run.backfill,
         clears=run.clears,
         created_at=run.created_at,
         queued_at=run.queued_at,

@@ -166,6 +166,9 @@ def delete_workflow(call: CurrentCall, workflow_id: WorkflowId) -> Response:
         unfinished = commands.count_unfinished_runs(connection, workflow_id)
         if unfinished:
             raise Conflict(f"workflow {workflow_id!r} has {unfinished} unfinished runs: cancel them, or wait")
+        filling = commands.find_unended_backfill(connection, workflow_id)
+        if filling is not None:
+            raise Conflict(f"backfill {filling} of workflow {workflow_id!r} has not ended: cancel it, or wait")
         runs = commands.delete_workflow(connection, workflow_id)
         commands.send(connection, workflow_id, None, SpecPublished(workflow_id, stale=True), call.parts.clock.now())
         return Effect(

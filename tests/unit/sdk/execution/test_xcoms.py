@@ -103,7 +103,7 @@ def test_many_values_do_not_wait_together() -> None:
 
 
 def test_a_value_beyond_the_limit_fails_the_task_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xcoms, "LARGEST_XCOM", 1 << 20)
+    monkeypatch.setattr(wire, "MAX_XCOM", 1 << 20)
     assert "may have 1: write the data to a file" in error_of(perform(calling(lambda: "x" * (3 << 20))))
 
 

@@ -63,6 +63,56 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team", "seq", name=op.f("pk_audit")),
     )
     op.create_table(
+        "backfill",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("paused", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("from_date", types.Instant(), nullable=False),
+        sa.Column("to_date", types.Instant(), nullable=False),
+        sa.Column("reprocess", sa.Text(), nullable=False),
+        sa.Column("backwards", sa.Boolean(), nullable=False),
+        sa.Column("max_active_runs", sa.Integer(), nullable=False),
+        sa.Column("conf", types.Json(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("spec_hash", sa.Text(), nullable=False),
+        sa.Column("snapshot", sa.Text(), nullable=False),
+        sa.Column("bundle", sa.Text(), nullable=False),
+        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("first_date", types.Instant(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("cursor", types.Instant(), nullable=True),
+        sa.Column("created", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("rerun", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("existed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("in_flight", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_at", types.Instant(), nullable=False),
+        sa.Column("created_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("ended_at", types.Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backfill")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_backfill_unended",
+        "backfill",
+        ["shard"],
+        unique=False,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_index("ix_backfill_workflow_id", "backfill", ["workflow_id"], unique=False)
+    op.create_index(
+        "uq_backfill_active",
+        "backfill",
+        ["workflow_id"],
+        unique=True,
+        sqlite_where=sa.text("state IN ('creating', 'running')"),
+        postgresql_where=sa.text("state IN ('creating', 'running')"),
+    )
+    op.create_table(
         "bundle",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("team", sa.Text(), nullable=False),
@@ -194,6 +244,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('queued', 'running')"),
         postgresql_where=sa.text("state IN ('queued', 'running')"),
     )
+    op.create_index(
+        "ix_run_backfill",
+        "run",
+        ["backfill", "state"],
+        unique=False,
+        sqlite_where=sa.text("backfill IS NOT NULL"),
+        postgresql_where=sa.text("backfill IS NOT NULL"),
+    )
     op.create_index("ix_run_workflow_id_run_after", "run", ["workflow_id", "run_after"], unique=False)
     op.create_table(
         "shard",
@@ -258,6 +316,7 @@ def upgrade() -> None:
         sa.Column("pool", sa.Text(), nullable=False),
         sa.Column("pool_slots", sa.Integer(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("backfill", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("label", sa.Text(), server_default="", nullable=False),
         sa.Column("scheduled_at", types.Instant(), nullable=True),
@@ -288,7 +347,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_task_instance_scheduled",
         "task_instance",
-        ["pool", "team", sa.literal_column("priority DESC"), "id"],
+        ["pool", "team", "backfill", sa.literal_column("priority DESC"), "id"],
         unique=False,
         sqlite_where=sa.text("state = 'scheduled'"),
         postgresql_where=sa.text("state = 'scheduled'"),
