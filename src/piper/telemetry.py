@@ -13,6 +13,7 @@ team: there would be no bound to their number, and whoever may read metrics may 
     piper_events_pending                  gauge                            events that no owner has applied yet
     piper_event_oldest_seconds            gauge                            age of the oldest of them
     piper_import_errors                   gauge                            files that cannot be loaded
+    piper_callback_failures_total         counter                          callbacks that failed, on this process's runs
     piper_service_up                      gauge      service               1 if the service's thread runs
     piper_service_failures                gauge      service               ticks in a row that failed
 
@@ -37,6 +38,9 @@ HTTP_REQUEST_SECONDS = Histogram(
     ["route"],
     registry=REGISTRY,
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+CALLBACK_FAILURES = Counter(
+    "piper_callback_failures", "Callbacks of workflows and tasks that failed on a worker.", registry=REGISTRY
 )
 STREAMS = Gauge("piper_streams", "Live streams being followed.", registry=REGISTRY)
 

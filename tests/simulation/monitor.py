@@ -92,6 +92,7 @@ class Monitor:
             r[0]: Row(*r)
             for r in self._db.execute(
                 "SELECT id, run, task_id, map_index, state, try_number, leg, pool, pool_slots FROM task_instance"
+                " WHERE callback IS NULL"
             )
         }
         runs = {

@@ -11,7 +11,8 @@ from piper.cli.client import address_of, called
 from piper.cli.commanding import clear_options, consent_options, send_command, send_to_runs, which_runs_options
 from piper.cli.failures import Code
 from piper.cli.main import Noun
-from piper.cli.output import Format, column, duration_column, output_option, show_list
+from piper.cli.output import Column, Format, column, duration_column, output_option, show_list, task_name
+from piper.cli.run_log import LogPrinter
 from piper.cli.waiting import show_run, wait_for_run
 
 
@@ -143,6 +144,44 @@ def clear(context: click.Context, /, run: str, output: Format, yes: bool, **opti
     """
     runs = {name: options.pop(name) for name in ("past", "future", "first", "last")}
     send_to_runs(called(context), run, "clear", options, output, yes=yes, **runs)
+
+
+_CALLBACKS = (
+    column("number", right=True),
+    Column("callback", lambda row: f"on_{row['kind']}_callback"),
+    Column("of", lambda row: "run" if row["of"] == "workflow" else task_name(row["task_id"], row["map_index"])),
+    column("state", state=True),
+    column("ended", "ended_at"),
+    column("error", elastic=True, optional=True),
+)
+
+
+@command.command("callbacks")
+@run_argument
+@click.option("--logs", is_flag=True, help="What they have written, instead of the list.")
+@output_option
+@click.pass_context
+def callbacks(context: click.Context, run: str, logs: bool, output: Format) -> None:
+    """List the callbacks that were called for a run besides its tasks.
+
+    Those of the workflow, when the run ended, and those of tasks that were lost or killed. Others are called in the
+    process of their task, whose log has what they write.
+
+    \b
+    Examples:
+      piper runs callbacks hello
+      piper runs callbacks hello --logs
+    """
+    client = called(context)
+    number = find_run(client, run)["id"]
+    found = client.items(address_of("runs", number, "callbacks"), None)
+    if not logs:
+        show_list(found, _CALLBACKS, output, "nothing was called besides the tasks")
+        return
+    printer = LogPrinter(output, with_task=True)
+    for row in found.rows:
+        page = client.get_object(address_of("runs", number, "callbacks", row["number"], "logs"), limit=1 << 20)
+        printer.print_lines(f"on_{row['kind']}_callback", row["number"], page["lines"])
 
 
 @command.command("mark")

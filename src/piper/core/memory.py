@@ -68,6 +68,8 @@ class Changes:
     ready: dict[int, tuple[int, ReadyEntry] | None] = field(default_factory=dict)
     """By instance number: (queue, entry) of one that became ready, None of one that no longer is."""
     effects: list[Effect] = field(default_factory=list)
+    callbacks: dict[int, TaskInstance] = field(default_factory=dict)
+    """New values of callbacks, by number."""
     vanished: list[TaskInstance] = field(default_factory=list)
     """New values of instances whose tasks the run's version does not have."""
     refused: list[str] = field(default_factory=list)
@@ -77,6 +79,7 @@ class Changes:
         """The instances that exist already and differ."""
         yield from (ti for ti in self.instances.values() if ti is not None and ti.id not in self.created)
         yield from self.vanished
+        yield from (ti for ti in self.callbacks.values() if ti.id not in self.created)
 
     def inserted(self) -> Iterator[TaskInstance]:
         """The new instances."""
@@ -87,6 +90,7 @@ class RunMemory:
     """One run as its owner knows it."""
 
     __slots__ = (
+        "callbacks",
         "graph",
         "in_flight",
         "in_flight_of",
@@ -125,8 +129,15 @@ class RunMemory:
         self.ready_queues: dict[int, list[ReadyEntry]] = {}
         self.orphans: dict[int, TaskInstance] = {}
         """By number, instances of tasks that the run had in another version and has not in this one."""
+        self.callbacks: dict[int, TaskInstance] = {}
+        """By number, what is called for the run besides its tasks (`core.callbacks`)."""
         self._count_edges()
-        here = list(instances)
+        here = []
+        for ti in instances:
+            if ti.callback is not None:
+                self.callbacks[ti.id] = ti
+            else:
+                here.append(ti)
         mapped = {ti.task_id for ti in here if ti.map_index != UNMAPPED}
         for ti in here:
             node = graph.node(ti.task_id)
@@ -141,9 +152,10 @@ class RunMemory:
         return None if key is None else self.instances[key]
 
     def everything(self) -> Iterator[TaskInstance]:
-        """All instances of the run, those of tasks that its version does not have included."""
+        """All instances of the run, of callbacks and of tasks that its version does not have included."""
         yield from self.instances.values()
         yield from self.orphans.values()
+        yield from self.callbacks.values()
 
     def timers(self) -> Iterator[tuple[datetime, int]]:
         """(moment, instance number) of every wait that a timer ends."""
@@ -159,6 +171,7 @@ class RunMemory:
             if ti is not None:
                 self._replace(key, ti)
         self.orphans |= {ti.id: ti for ti in changes.vanished}
+        self.callbacks |= changes.callbacks
         self.tallies.update(changes.tallies)
         for number, entry in changes.ready.items():
             if entry is None:

@@ -15,6 +15,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from piper.core import callbacks
 from piper.core.graph import FAST_RULES, Edge, Node, Watch
 from piper.core.lengths import length_of
 from piper.core.memory import (
@@ -49,7 +50,7 @@ from piper.core.task import (
 from piper.core.trigger_rules import NOTHING, Tally, Verdict, evaluate, evaluate_setups
 from piper.model.events import Clear, InstanceRef, Mark, MarkRun, TaskEvent
 from piper.model.ids import UNMAPPED, instance_id
-from piper.model.run import Run, TaskInstance
+from piper.model.run import Callback, Run, TaskInstance
 from piper.model.spec import TaskSpec
 from piper.model.states import FINISHED, IN_FLIGHT, WAITING, RunState, TaskState, TriggerRule
 
@@ -205,6 +206,12 @@ class _Draft:
         self._look_at([key])
 
     def _report(self, event: TaskEvent) -> None:
+        called = self.changes.callbacks.get(event.identity.instance) or self.memory.callbacks.get(
+            event.identity.instance
+        )
+        if called is not None:
+            self._follow_callback(called, event)
+            return
         key = self.place_of(event.identity.instance)
         ti = None if key is None else self.at(key)
         if key is None or ti is None:
@@ -214,11 +221,23 @@ class _Draft:
         after = self._happen(key, ti, event if ti.identity == event.identity else Stale())
         if after is None or after is ti:
             return
+        self._call(callbacks.of_task(self.graph.nodes[key[0]].spec, ti, after, event, self.now))
         if after.decision is not None:
             self._obey(key, after)
         if after.state is TaskState.FAILED and self.graph.spec.fail_fast and not self.graph.nodes[key[0]].spec.teardown:
-            self._end_all(IN_FLIGHT, TaskState.FAILED, sparing=self.graph.teardowns)
+            self._fail_fast(ti.task_id)
         self._look_at([key])
+
+    def _fail_fast(self, task_id: str) -> None:
+        """A task has failed, and with it everything ends that is no teardown."""
+        running = [(key, ti) for key in self.memory.instances if (ti := self.at(key)) and ti.state in IN_FLIGHT]
+        self._end_all(IN_FLIGHT, TaskState.FAILED, sparing=self.graph.teardowns)
+        for key, before in running:
+            after = self.at(key)
+            if after is not None and after is not before:
+                error = f"ended since task {task_id!r} failed"
+                spec = self.graph.nodes[key[0]].spec
+                self._call(callbacks.of_task_ended(spec, before, after, error, self.now))
 
     def _clear(self, event: Clear) -> None:
         """Forget what the named instances did; a run that had ended waits to be begun again.
@@ -744,7 +763,34 @@ class _Draft:
 
     def _end_run(self, state: RunState, reason: str) -> None:
         self.changes.run = replace(self.run, state=state, ended_at=self.now, reason=reason)
+        self._call(callbacks.of_run(self.graph.spec, self.changes.run, self._instances(), self.now))
         self.changes.effects.append(RunEnded(self.changes.run))
+
+    def _instances(self) -> Iterator[TaskInstance]:
+        keys = dict.fromkeys((*self.memory.instances, *self.changes.instances))
+        return (ti for ti in map(self.at, keys) if ti is not None)
+
+    # --- callbacks -----------------------------------------------------------------------------
+
+    def _call(self, callback: Callback | None) -> None:
+        """Have something called on a worker, if there is something to call."""
+        if callback is None:
+            return
+        ordinal = self.run.next_ordinal
+        ti = callbacks.made(callback, instance_id(self.run.id, ordinal), ordinal)
+        self.changes.run = replace(self.run, next_ordinal=ordinal + 1)
+        self.changes.created.add(ti.id)
+        self.changes.callbacks[ti.id] = ti
+
+    def _follow_callback(self, ti: TaskInstance, event: TaskEvent) -> None:
+        try:
+            after = callbacks.after_report(ti, event, self.now)
+        except NoSuchTransition as refusal:
+            self.changes.refused.append(str(refusal))
+            return
+        if after is not ti:
+            self._remember(ti)
+            self.changes.callbacks[ti.id] = after
 
 
 def _has_own_limit(spec: TaskSpec) -> bool:

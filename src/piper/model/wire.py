@@ -22,7 +22,7 @@ from msgspec import Struct, field
 
 from piper.model.events import TaskEvent
 from piper.model.ids import UNMAPPED
-from piper.model.run import Identity
+from piper.model.run import Callback, Identity
 from piper.model.schedule import DataInterval
 from piper.model.spec import AssetRef, Isolation, Json, TaskSpec
 from piper.model.states import RunState, RunType, TaskState
@@ -110,6 +110,8 @@ class TaskContext(Struct, frozen=True, omit_defaults=True):
     """Small upstream values that the arguments refer to, `"task_id/key"` → JSON text."""
     log: str = ""
     """Where its log goes, relative to the log store's root."""
+    callback: Callback | None = None
+    """This is not the execution of a task, but of something that is to be called about it, or about its run."""
 
 
 class Start(Struct, frozen=True, tag="start"):

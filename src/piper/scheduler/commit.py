@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from piper.core import callbacks
 from piper.core.memory import Changes, RunMemory
 from piper.model.workflow import ScheduledWorkflow
 from piper.store.database import Database, Fence
@@ -61,6 +62,16 @@ class Batch:
                 for memory, changes in self.steps
                 for key, ti in changes.instances.items()
                 if ti is not None and ti.id in changes.created
+            ),
+            self.now,
+        )
+        insert_instances(
+            connection,
+            (
+                (changes.run, callbacks.SPEC, ti)
+                for _, changes in self.steps
+                for ti in changes.callbacks.values()
+                if ti.id in changes.created
             ),
             self.now,
         )

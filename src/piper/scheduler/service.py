@@ -31,6 +31,7 @@ from piper.store.events import StoredEvent, pending_events
 from piper.store.instances import instances_of_runs, states_of_tasks
 from piper.store.runs import active_runs, previous_run, runs_by_number
 from piper.store.schedules import workflows_by_id
+from piper.telemetry import CALLBACK_FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -450,7 +451,9 @@ class SchedulerService(Service):
             repinned = changes.run.spec_hash != memory.run.spec_hash
             memory.take_over(changes)
             changed = [ti for ti in changes.instances.values() if ti is not None]
-            scheduled = scheduled or any(map(_concerns_the_executor, [*changed, *changes.before.values()]))
+            looked_at = [*changed, *changes.callbacks.values(), *changes.before.values()]
+            scheduled = scheduled or any(map(_concerns_the_executor, looked_at))
+            self._note_callbacks(memory.run, changes)
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
             if moved or memory.run.state.finished:
@@ -462,6 +465,14 @@ class SchedulerService(Service):
             self._cancel(cancelled)
         if scheduled:
             self._wakeups.notify("executor")
+
+    def _note_callbacks(self, run: Run, changes: Changes) -> None:
+        """A callback that fails changes nothing; but somebody should look."""
+        for ti in changes.callbacks.values():
+            if ti.state is TaskState.FAILED:
+                self.counters["callback_failures"] += 1
+                CALLBACK_FAILURES.inc()
+                log.warning("%s of run %s of workflow %s failed", ti.task_id[1:], run.run_id, run.workflow_id)
 
     def _file(self, memory: RunMemory) -> None:
         """A run has begun, ended, or is to begin again."""

@@ -336,7 +336,7 @@ class Lifecycle:
         # What it wanted to leave behind is at fault, so it goes without.
         execution.refused = True
         error = f"its result was not accepted: {problem.message}"
-        bare = Report(Failed(execution.identity, error), error=error)
+        bare = Report(Failed(execution.identity, error, outside=True), error=error)
         self._calls.ask(completed(bare, report.started_at, report.pid), now, execution)
 
     def forget(self, execution: Execution) -> None:

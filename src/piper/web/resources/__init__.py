@@ -3,6 +3,7 @@
 from piper.web.resources import (
     audit,
     backfills,
+    callbacks,
     code,
     connections,
     installation,
@@ -23,6 +24,7 @@ RESOURCES = (
     backfills.resource,
     tasks.resource,
     logs.resource,
+    callbacks.resource,
     xcoms.resource,
     code.resource,
     pools.resource,
