@@ -277,7 +277,8 @@ def _signature(name: str, parameters: Any) -> str:
             if kind is griffe.ParameterKind.keyword_only and not keyword_only:
                 shown.append("*")
                 keyword_only = True
-            shown.append(parameter.name if parameter.default is None else f"{parameter.name}={parameter.default}")
+            default = str(parameter.default).replace("'", '"')  # as the formatter of this repository has it
+            shown.append(parameter.name if parameter.default is None else f"{parameter.name}={default}")
     line = f"{name}({', '.join(shown)})"
     return line if len(line) <= 100 else f"{name}(\n    " + ",\n    ".join(shown) + ",\n)"
 

@@ -96,13 +96,18 @@ class Lane:
 
     def serve(self, connection: Connection) -> None:
         """Serve a connection in the lane; returns when it has ended, or with the lane."""
+        ended = self.adopt(connection)
+        while not ended.wait(1.0):
+            if not self.is_alive():
+                return
+
+    def adopt(self, connection: Connection) -> threading.Event:
+        """Serve a connection in the lane from its next turn on; what is returned is set when it has ended."""
         ended = threading.Event()
         with self._changing:
             self._arriving.append((connection, ended))
         self.wake()
-        while not ended.wait(1.0):
-            if not self.is_alive():
-                return
+        return ended
 
     # --- in the lane's thread --------------------------------------------------------------------
 

@@ -148,6 +148,15 @@ class Serializer(Struct, frozen=True, kw_only=True):
     )
 
 
+class Triggerer(Struct, frozen=True, kw_only=True):
+    """The triggerer, which waits for what deferred tasks wait for."""
+
+    block_limit: Annotated[
+        timedelta,
+        about("How long a trigger may keep all others waiting; then its process is ended, and its task fails."),
+    ] = timedelta(seconds=10)
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The whole tree, and the folder it was read in."""
 
@@ -158,6 +167,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     executor: Executor = Executor()
     worker: Worker = Worker()
     serializer: Serializer = Serializer()
+    triggerer: Triggerer = Triggerer()
 
     @property
     def database_url(self) -> str:
@@ -200,6 +210,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "executor": Executor,
     "worker": Worker,
     "serializer": Serializer,
+    "triggerer": Triggerer,
 }
 
 
@@ -303,9 +314,11 @@ def shown_value(name: str, value: Any) -> str:
 
 
 def _masked(value: str) -> str:
-    """A secret, hidden; of an address only the password."""
+    """A secret, hidden; of an address only its passwords, before the host or in the query."""
     if "://" in value:
-        return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1********@", value)
+        address, mark, query = value.partition("?")
+        address = re.sub(r"(://[^:/@]*:).*@", r"\1********@", address)
+        return address + mark + re.sub(r"(password=)[^&]*", r"\1********", query)
     return "********" if value else ""
 
 

@@ -17,13 +17,15 @@ team: there would be no bound to their number, and whoever may read metrics may 
     piper_service_up                      gauge      service               1 if the service's thread runs
     piper_service_failures                gauge      service               ticks in a row that failed
 
-Those below `piper_streams` are read from the database when they are asked for (`piper.web.resources.metrics`).
+Those below `piper_streams` are read from the database when they are asked for (`piper.web.resources.installation`).
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from types import TracebackType
 from typing import TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -46,6 +48,10 @@ STREAMS = Gauge("piper_streams", "Live streams being followed.", registry=REGIST
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, 0x85, 0x2028, 0x2029)}
 del _CONTROL[ord("\t")]
+_CONTROL_BUT_LINES = {code: shown for code, shown in _CONTROL.items() if code != ord("\n")}
+_LIKE_A_RECORD = re.compile(r"^(?=\d{4}-\d\d-\d\dT)", re.MULTILINE)
+
+ExceptionInformation = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class LineFormatter(logging.Formatter):
@@ -56,6 +62,11 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the name is logging's
         return super().formatMessage(record).translate(_CONTROL)
+
+    def formatException(self, ei: ExceptionInformation) -> str:  # noqa: N802
+        """A traceback has lines of its own; none of them, whatever the error says, is taken for a record."""
+        shown = super().formatException(ei).translate(_CONTROL_BUT_LINES)
+        return _LIKE_A_RECORD.sub("  ", shown)
 
 
 def configure_logging(level: str, stream: TextIO | None = None) -> None:

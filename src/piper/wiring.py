@@ -31,7 +31,7 @@ from piper.executor.service import ExecutorService
 from piper.lane import Lane
 from piper.logs import LogStore
 from piper.model.errors import InvalidSetting
-from piper.model.ids import EXECUTOR_SHARD, SERIALIZER_SHARD, SHARDS
+from piper.model.ids import EXECUTOR_SHARD, SERIALIZER_SHARD, SHARDS, TRIGGERER_SHARD
 from piper.model.run import Identity
 from piper.model.spec import Json, decode_spec
 from piper.model.states import RunType
@@ -58,11 +58,14 @@ from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
 from piper.task_api.values import XComValues
 from piper.timetables import manual_interval
+from piper.triggerer.desk import Desk
+from piper.triggerer.service import TriggererService
 from piper.web.app import create_app
 from piper.web.parts import WebParts
 from piper.web.retention import Retention
 from piper.web.server import WebServer
 from piper.web.tokens import authenticator, ensure_token
+from piper.worker.environment import task_environment
 from piper.worker.launch import launch
 from piper.worker.settings import WorkerSettings
 
@@ -137,6 +140,20 @@ class System:
             by_time=by_time,
         )
         self._lane.host(self.scheduler, self.executor)
+        self._triggers_lane = Lane("triggers")
+        self.triggerer = TriggererService(
+            self._database,
+            self._clock,
+            self._wakeups,
+            self._ownerships["triggerer"],
+            desk=Desk(task_api.handle, Tokens(keys)),
+            lane=self._triggers_lane,
+            logs=LogStore(home / "logs", settings.worker.log_limit, "triggerer"),
+            snapshots=snapshots.trees,
+            environment=task_environment(dict(os.environ)),
+            patience=settings.triggerer.block_limit.total_seconds(),
+        )
+        self._triggers_lane.host(self.triggerer)
         self.serializer = SerializerService(
             self._database,
             self._ownerships["serializer"],
@@ -160,7 +177,7 @@ class System:
                     artifacts=artifacts,
                     snapshots=snapshots.trees,
                     keys=keys,
-                    services=(self.scheduler, self.executor, self.serializer),
+                    services=(self.scheduler, self.executor, self.triggerer, self.serializer),
                 )
             ),
             settings,
@@ -183,7 +200,7 @@ class System:
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
             self._join()
-            for part in (self._lane, self._backend, self.serializer, self._retention, self.web):
+            for part in (self._lane, self._backend, self._triggers_lane, self.serializer, self._retention, self.web):
                 part.start()
                 self._started.append(part)
         except BaseException:
@@ -240,11 +257,12 @@ class System:
         """Who says what this process owns: one for all on SQLite, one for each role on PostgreSQL."""
         if self._database.sqlite:
             sole = SoleOwner(self._database, clock=self._clock, wakeups=self._wakeups)
-            return {"scheduler": sole, "executor": sole, "serializer": sole}
+            return {"scheduler": sole, "executor": sole, "serializer": sole, "triggerer": sole}
         shards: dict[str, Collection[int]] = {
             "scheduler": range(SHARDS),
             "executor": [EXECUTOR_SHARD],
             "serializer": [SERIALIZER_SHARD],
+            "triggerer": [TRIGGERER_SHARD],
         }
         return {
             kind: Membership(

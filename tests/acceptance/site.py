@@ -122,6 +122,14 @@ class Site:
         self.process.kill()
         self._ended()
 
+    def kill_all(self) -> None:
+        """kill -9 the server and all that it has started, as far as possible at once."""
+        below = descendants_of(self.pid)
+        self.kill()
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def stop(self) -> int:
         """End the server as Ctrl-C does; its exit code."""
         if self.process is None:
@@ -307,9 +315,23 @@ def environment_of(pid: int) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in data.decode(errors="replace").split("\0") if "=" in entry)
 
 
+def command_of(pid: int) -> str:
+    """The words that a process was started with, each with a NUL after it."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
 def children_of(pid: int) -> list[int]:
     """The processes that a process has started and that run."""
     return [each for each in processes() if parent_of(each) == pid and alive(each)]
+
+
+def descendants_of(pid: int) -> list[int]:
+    """The processes that a process has started, those that they have started, and so on."""
+    children = children_of(pid)
+    return children + [below for child in children for below in descendants_of(child)]
 
 
 MARK = "PIPER_WORKER_MARK"

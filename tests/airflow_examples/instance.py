@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -74,9 +75,13 @@ class Instance:
         body = {"logical_date": logical_date.isoformat(), "conf": dict(conf)}
         reply = self._http.post(f"/workflows/{workflow_id}/runs", json=body)
         assert reply.status_code == 201, reply.text
-        self._http.patch(f"/workflows/{workflow_id}", json={"paused": False})
+        self.unpause(workflow_id)
         number: int = reply.json()["id"]
         return number
+
+    def unpause(self, workflow_id: str) -> None:
+        """Let a workflow run."""
+        self._http.patch(f"/workflows/{workflow_id}", json={"paused": False}).raise_for_status()
 
     def end_of(self, run: int) -> tuple[str, dict[str, str]]:
         """Wait for a run's end: its state, and the states of its tasks by name."""
@@ -90,6 +95,55 @@ class Instance:
         tasks = {each["task_id"] for each in self._get(f"/runs/{run}/tasks", limit=PAGE)["items"]}
         attempts = {task: self._get(f"/runs/{run}/tasks/{task}/attempts") for task in sorted(tasks)}
         return {task: tries[-1]["error"] for task, tries in attempts.items() if tries and tries[-1].get("error")}
+
+    def tasks_of(self, run: int) -> list[str]:
+        """The ids of a run's tasks."""
+        return [each["task_id"] for each in self._get(f"/runs/{run}/tasks", limit=PAGE)["items"]]
+
+    # --- assets ---------------------------------------------------------------------------------
+
+    def runs_by(self, run_type: str) -> dict[str, int]:
+        """Workflow → how many runs of that type it has."""
+        return dict(Counter(workflow_id for workflow_id, _ in self.states(run_type)))
+
+    def states(self, run_type: str) -> list[tuple[str, str]]:
+        """(workflow, state) of all runs of that type."""
+        runs = self._get("/runs", limit=PAGE, run_type=run_type)["items"]
+        return [(each["workflow_id"], each["state"]) for each in runs]
+
+    def wait_for_runs(self, run_type: str, expected: Mapping[str, int]) -> None:
+        """Return when there are at least these runs of that type, and all of them have ended."""
+
+        def is_so() -> bool:
+            found = self.runs_by(run_type)
+            ended = all(state in ("success", "failed") for _, state in self.states(run_type))
+            return ended and all(found.get(one, 0) >= number for one, number in expected.items())
+
+        self._wait_until(is_so, ENDS_WITHIN, f"there are no such runs: {dict(expected)}")
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events of all assets, latest first."""
+        found: list[dict[str, Any]] = self._get("/asset-events", limit=PAGE)["items"]
+        return found
+
+    def wait_until_active(self, asset: str) -> None:
+        """Return when an asset is active."""
+        self._wait_until(
+            lambda: self._get("/assets", named=asset, active="true")["items"], LOADS_WITHIN, f"{asset} is not active"
+        )
+
+    def latest(self, workflow_id: str) -> int:
+        """The number of a workflow's latest run."""
+        number: int = self._get(f"/workflows/{workflow_id}/runs", order="-id", limit=1)["items"][0]["id"]
+        return number
+
+    def clear(self, workflow_id: str) -> None:
+        """Run a workflow's latest run again."""
+        self._http.post(f"/runs/{self.latest(workflow_id)}/clear", json={}).raise_for_status()
+
+    def end_of_latest(self, workflow_id: str) -> tuple[str, dict[str, str]]:
+        """As `end_of`, of a workflow's latest run."""
+        return self.end_of(self.latest(workflow_id))
 
     def _state(self, run: int) -> str:
         state: str = self._get(f"/runs/{run}")["state"]

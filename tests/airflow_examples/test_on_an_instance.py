@@ -1,12 +1,12 @@
-"""The 39 plain files end as on Airflow on a running Piper: real processes, a real database, now.
+"""The 39 plain files, and those that defer, end as on Airflow on a running Piper: real processes, a real database, now.
 
-The asset files and the four named ones are not run here yet: they need what a scheduler does with asset events, and a
-triggerer. `test_playing` runs them in this process.
+The asset files have a module of their own.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,11 +14,22 @@ from pathlib import Path
 import pytest
 
 from tests.airflow_examples.instance import Instance
-from tests.airflow_examples.table import ASSETS, NAMED, REMAINING, End, plain
+from tests.airflow_examples.table import (
+    ASSETS,
+    NAMED,
+    PARENT_DEFERRABLE,
+    REMAINING,
+    SENSORS,
+    TIME_DELTA,
+    End,
+    plain,
+)
 from tests.airflow_examples.wheels import files_of, unpack
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
-ENDS = [end for ends in plain(NOW).values() for end in ends]
+DEFERRING = [SENSORS, TIME_DELTA, PARENT_DEFERRABLE]
+ENDS = [*DEFERRING, *(end for ends in plain(NOW).values() for end in ends)]
+AN_HOUR, SOME_SECONDS = "datetime.timedelta(hours=1)", "datetime.timedelta(seconds=15)"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +39,9 @@ def instance(tmp_path_factory: pytest.TempPathFactory, no_sleep: Path) -> Iterat
     folder = unpack(base / "dags")
     # Not a dependency of these wheels; where it is there, one timetable looks up holidays, each in a quarter second.
     (folder / "pandas.py").write_text("raise ImportError('no pandas here')\n")
+    wait_no_hour(folder / files_of(folder)["example_sensors"])
     environment = {
+        "AIRFLOW_CONN_FS_DEFAULT": '{"conn_type": "fs"}',
         "AIRFLOW_HOME": str(base),
         "PATH": f"{no_sleep}{os.pathsep}{os.environ['PATH']}",
         "PIPER_CORE__AIRFLOW_MODE": "strict",
@@ -37,6 +50,17 @@ def instance(tmp_path_factory: pytest.TempPathFactory, no_sleep: Path) -> Iterat
     with Instance(base / "home", folder, environment) as instance:
         instance.wait_for(workflows=published(), errors=refused())
         yield instance
+
+
+def wait_no_hour(file: Path) -> None:
+    """Have the deferred sensor that is not told its timeout wait for some seconds.
+
+    And let a file be made after it was removed, as the example means it, where `sleep` is real.
+    """
+    before, found, after = file.read_text().partition('"timeout_after_second_date_in_the_future_async"')
+    assert found
+    after = after.replace(AN_HOUR, SOME_SECONDS, 1).replace("sleep 3;", f"{shutil.which('sleep')} 3;", 1)
+    file.write_text(before + found + after)
 
 
 def published() -> int:
@@ -54,7 +78,10 @@ def refused() -> int:
 @pytest.fixture(scope="module")
 def runs(instance: Instance) -> dict[str, int]:
     """A run of each, all started before the first is looked at."""
-    dates: dict[str, datetime] = {}
+    Path("/tmp/temporary_file_for_testing").unlink(missing_ok=True)
+    instance.unpause("child_dag")  # a DAG of the examples triggers it
+    # It makes a run of `child_dag` for its own date, and another test wants that of NOW.
+    dates = {PARENT_DEFERRABLE.dag_id: NOW - timedelta(days=1)}
     found = {}
     for end in ENDS:
         # Two runs of one DAG cannot have one date, and a run whose date lies ahead would wait for it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from piper.model.errors import FenceLost
 from piper.model.events import SpecPublished
 from piper.model.ids import SERIALIZER_SHARD, shard_of
 from piper.model.schedule import DataInterval, RunDates
-from piper.model.spec import SourceLocation, TaskSpec, WorkflowSpec, decode_spec, encode_spec, spec_hash
+from piper.model.spec import AssetRef, SourceLocation, TaskSpec, WorkflowSpec, decode_spec, encode_spec, spec_hash
 from piper.model.states import RunState, RunType
 from piper.serializer.bundles import Bundle
 from piper.serializer.changes import FileName, Tree
@@ -470,3 +471,60 @@ def test_specs_that_nothing_refers_to_are_garbage(desk: Desk) -> None:
         assert unused_specs(connection) == {first.hash}
         delete_specs(connection, {first.hash})
         assert unused_specs(connection) == set()
+
+
+# --- assets ---------------------------------------------------------------------------------------
+
+
+def making(workflow_id: str, *outlets: AssetRef) -> CheckedSpec:
+    spec = WorkflowSpec(workflow_id, SourceLocation("a.py", 1), tasks=(TaskSpec("t", "m.Operator", outlets=outlets),))
+    body = encode_spec(spec)
+    return CheckedSpec(spec, body.decode(), spec_hash(body))
+
+
+def active(desk: Desk) -> list[tuple[str, str]]:
+    """(team, name) of active assets."""
+    table = schema.asset
+    with desk.database.read() as connection:
+        rows = connection.execute(select(table.c.team, table.c.name).where(table.c.active).order_by(table.c.name))
+        return [(row.team, row.name) for row in rows]
+
+
+def test_assets_that_a_file_names_come_and_go_with_it(desk: Desk) -> None:
+    desk.publish(loaded("a.py", making("w", AssetRef("orders", "s3://orders"))))
+    assert active(desk) == [("red", "orders")]
+    desk.publish(loaded("a.py", making("w", AssetRef("sales", "s3://sales"))))
+    assert active(desk) == [("red", "sales")]
+    desk.publisher.withdraw(DAGS, ["a.py"], desk.fence, NOW)
+    assert active(desk) == []
+    desk.news()
+    desk.publish(loaded("a.py", making("w", AssetRef("sales", "s3://sales"))))
+    assert active(desk) == [("red", "sales")]
+
+
+def test_a_workflow_that_a_file_no_longer_defines_names_no_assets(desk: Desk) -> None:
+    desk.publish(loaded("a.py", making("w", AssetRef("orders", "s3://orders")), checked("v")))
+    desk.publish(loaded("a.py", checked("v")))
+    assert active(desk) == []
+
+
+def test_two_assets_with_one_uri_are_said_to_clash(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.publish(loaded("a.py", making("w", AssetRef("orders", "s3://orders"))))
+    desk.publish(loaded("b.py", making("v", AssetRef("rival", "s3://orders"))))
+    assert active(desk) == [("red", "orders")]
+    assert "workflow v: asset (name 'rival', URI 's3://orders') is not active" in caplog.text
+
+
+def test_the_assets_of_a_bundle_go_to_its_new_team(desk: Desk) -> None:
+    desk.publish(loaded("a.py", making("w", AssetRef("orders", "s3://orders"))))
+    desk.publisher.introduce((replace(DAGS, team="blue"),), desk.fence, NOW)
+    assert active(desk) == [("blue", "orders")]
+
+
+def test_what_is_published_again_unchanged_writes_nothing_of_assets(desk: Desk) -> None:
+    desk.publish(loaded("a.py", making("w", AssetRef("orders", "s3://orders"))))
+    with desk.database.write() as connection:
+        connection.execute(schema.asset_reference.delete())  # so that a write would show
+    desk.publish(loaded("a.py", making("w", AssetRef("orders", "s3://orders"))), tree=T2)
+    with desk.database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(schema.asset_reference)).scalar_one() == 0

@@ -14,6 +14,7 @@ from piper.model.schedule import AssetKey, AssetTimetable, CronTimetable, Schedu
 from piper.model.spec import GroupSpec, TaskSpec
 from piper.model.states import RunState, RunType, TaskState
 from piper.secrets import Keys, Unreadable
+from piper.store.audit import verify
 from piper.store.connections import (
     ConnectionSecret,
     ConnectionSettings,
@@ -23,6 +24,7 @@ from piper.store.connections import (
     write_connection,
 )
 from piper.store.database import Database
+from piper.store.schema import audit as audit_table
 from piper.store.schema import connection as connection_table
 from piper.store.schema import run, variable
 from piper.store.sealed import check_keys, rewrap_all
@@ -327,10 +329,6 @@ def test_states_of_the_own_run_are_by_task_and_map_index(world: World, asker: Id
     assert states == {"t": {-1: TaskState.RUNNING}, "mapped": {0: TaskState.SUCCESS, 1: TaskState.SUCCESS}}
 
 
-def test_there_are_no_asset_events_yet(world: World, asker: Identity) -> None:
-    assert world.ask(asker, wire.GetAssetEvents("a"), list) == []
-
-
 def test_what_only_a_supervisor_answers_is_not_a_question(world: World, asker: Identity) -> None:
     assert world.problem(asker, wire.Mask(("x",))).kind == "invalid"
 
@@ -353,3 +351,28 @@ def test_one_question_that_fails_leaves_the_others_their_answers(world: World, a
         None,
     ]
     assert replies[2].result == "v"
+
+
+def test_what_a_task_changes_is_audited_under_its_name_without_values(world: World, asker: Identity) -> None:
+    world.ask(asker, wire.SetVariable("k", "s3cret"), None)
+    world.ask(asker, wire.DeleteVariable("k"), None)
+    made = world.ask(asker, wire.TriggerRun("other", "r2", conf={"day": 1}), str)
+    world.ask(asker, wire.TriggerRun("other", made, reset=True), str)
+    with world.database.read() as connection:
+        rows = connection.execute(audit_table.select().order_by(audit_table.c.seq)).all()
+        assert [chain.broken_at for chain in verify(connection, None)] == [None]
+    assert [(row.team, row.action, row.object_id) for row in rows] == [
+        ("red", "variable.set", "k"),
+        ("red", "variable.delete", "k"),
+        ("red", "run.trigger", "other/r2"),
+        ("red", "run.clear", "other/r2"),
+    ]
+    assert {row.principal for row in rows} == {"task flow/r1/t"}
+    assert "s3cret" not in str(rows)
+    assert rows[2].detail == {"params": ["day"]}
+
+
+def test_what_a_task_may_not_change_is_not_audited(world: World, asker: Identity) -> None:
+    world.problem(asker, wire.TriggerRun("theirs", "r2"))
+    with world.database.read() as connection:
+        assert connection.execute(audit_table.select()).all() == []

@@ -8,8 +8,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.docs.documents import blocks
@@ -23,6 +26,42 @@ class Instance:
 
     environment: dict[str, str]
     folder: Path
+
+    @property
+    def home(self) -> Path:
+        """Its PIPER_HOME."""
+        return Path(self.environment["PIPER_HOME"])
+
+    @cached_property
+    def _http(self) -> httpx.Client:
+        token = (self.home / "token").read_text().strip()
+        address = (self.home / "address").read_text().strip()
+        return httpx.Client(base_url=f"{address}/api/v1", headers={"Authorization": f"Bearer {token}"})
+
+    def close(self) -> None:
+        """No more calls."""
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        """What its API has at a path."""
+        reply = self._http.get(path, params=query)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    def trigger(self, workflow_id: str) -> int:
+        """Start a run; its number."""
+        reply = self._http.post(f"/workflows/{workflow_id}/runs", json={})
+        assert reply.status_code == 201, reply.text
+        number: int = reply.json()["id"]
+        return number
+
+    def end_of(self, run: int) -> str:
+        """Wait for a run's end: its state."""
+        deadline = time.monotonic() + PATIENCE
+        while (state := str(self.get(f"/runs/{run}")["state"])) not in ("success", "failed"):
+            assert time.monotonic() < deadline, self.get(f"/runs/{run}/tasks")
+            time.sleep(0.05)
+        return state
 
     def piper(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Call its command line."""
@@ -68,6 +107,7 @@ def instance(environment: dict[str, str], tmp_path_factory: pytest.TempPathFacto
             assert time.monotonic() < deadline, (home / "standalone.log").read_text()
             time.sleep(0.1)
         yield found
+        found.close()
     finally:
         process.terminate()
         process.wait(PATIENCE)

@@ -5,8 +5,11 @@ A block of code is marked by a comment on the line above it, which readers do no
     <!-- workflow: orders.py -->          a file whose workflow succeeds
     <!-- workflow: bad.py, failed -->     a file whose run ends so
     <!-- validate: zoned.py -->           a file that loads
+    <!-- warned: dated.py -->             a file that loads, with warnings
     <!-- broken: cycle.py -->             a file that does not
     <!-- error: cycle.py -->              what is said about it, line for line
+    <!-- test: test_orders.py -->         unit tests, beside the workflow files of their document
+    <!-- script: try_it.py -->            a program, likewise
     <!-- shell -->                        commands that succeed, one after the other
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,21 +23,19 @@ def named(*kinds: str) -> list[object]:
     return [pytest.param(block, id=block.place) for block in blocks(*kinds)]
 
 
-def workflow_of(instance: Instance, block: Block) -> str:
-    """The id of the workflow that a block defines."""
-    listed = json.loads(instance.piper("workflows", "list", "--limit", "0", "-o", "json").stdout)
-    (found,) = [row["workflow_id"] for row in listed if row["file"] == block.file]
-    return str(found)
+@pytest.fixture(scope="module")
+def runs(instance: Instance) -> dict[str, int]:
+    """File → the number of a run of its workflow; all are started before the first is looked at."""
+    listed = instance.get("/workflows", limit=500)["items"]
+    workflows = {row["file"]: row["workflow_id"] for row in listed}
+    assert len(workflows) == len(listed), "a file of the documents has one workflow"
+    return {file: instance.trigger(workflow_id) for file, workflow_id in workflows.items()}
 
 
 @pytest.mark.parametrize("block", named("workflow"))
-def test_a_workflow_of_the_documents_ends_as_they_say(instance: Instance, block: Block) -> None:
+def test_a_workflow_of_the_documents_ends_as_they_say(instance: Instance, runs: dict[str, int], block: Block) -> None:
     wanted = block.name.partition(",")[2].strip() or "success"
-    done = instance.piper(
-        "workflows", "trigger", workflow_of(instance, block), "--wait", "--timeout", "50s", "-o", "json"
-    )
-    assert json.loads(done.stdout)["state"] == wanted, done.stderr + (block.document.parent / block.file).name
-    assert done.returncode == (0 if wanted == "success" else 1)
+    assert instance.end_of(runs[block.file]) == wanted, instance.get(f"/runs/{runs[block.file]}/tasks")
 
 
 def test_the_first_example_of_the_readme_runs_in_fifteen_lines(environment: dict[str, str], tmp_path: Path) -> None:
@@ -58,13 +57,54 @@ def test_the_first_example_of_the_readme_runs_in_fifteen_lines(environment: dict
     assert {task["state"] for task in ended["tasks"]} == {"success"}
 
 
-@pytest.mark.parametrize("block", named("validate", "broken"))
-def test_a_file_of_the_documents_loads_or_says_why_not(
+@pytest.fixture(scope="module")
+def validated(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """File → what `piper validate` says of it, line by line; one that is fine is not spoken of."""
+    folder = tmp_path_factory.mktemp("validated")
+    files = [block.file for block in blocks("validate", "warned", "broken")]
+    assert len(files) == len(set(files)), "two documents have files of one name"
+    for block in blocks("validate", "warned", "broken"):
+        (folder / block.file).write_text(block.text)
+    done = subprocess.run(
+        ["piper", "validate", *files],
+        env={**environment, "PIPER_HOME": str(folder / "home")},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    said: dict[str, list[str]] = {}
+    for line in done.stdout.splitlines():
+        file = line.partition(":")[0]
+        said.setdefault(file if file in files else next(reversed(said)), []).append(line)
+    return said
+
+
+@pytest.mark.parametrize("block", named("validate", "warned", "broken"))
+def test_a_file_of_the_documents_loads_or_says_why_not(validated: dict[str, list[str]], block: Block) -> None:
+    assert (block.file in validated) == (block.kind != "validate"), validated.get(block.file)
+    broken = any("Warning: " not in line for line in validated.get(block.file, []))
+    assert broken == (block.kind == "broken"), validated.get(block.file)
+    for error in blocks("error"):
+        if (error.document, error.file) == (block.document, block.file):
+            assert validated[block.file][: len(error.text.splitlines())] == error.text.splitlines()
+
+
+def beside(block: Block) -> list[Block]:
+    """The workflow files of the same document, which a test or a script may import."""
+    return [other for other in blocks("workflow", "validate") if other.document == block.document]
+
+
+@pytest.mark.parametrize("block", named("test", "script"))
+def test_unit_tests_and_scripts_of_the_documents_pass(
     environment: dict[str, str], tmp_path: Path, block: Block
 ) -> None:
-    (tmp_path / block.file).write_text(block.text)
+    for file in (*beside(block), block):
+        (tmp_path / file.file).write_text(file.text)
+    how = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if block.kind == "test" else []
     done = subprocess.run(
-        ["piper", "validate", block.file],
+        [sys.executable, *how, block.file],
         env={**environment, "PIPER_HOME": str(tmp_path / "home")},
         cwd=tmp_path,
         capture_output=True,
@@ -72,10 +112,7 @@ def test_a_file_of_the_documents_loads_or_says_why_not(
         timeout=PATIENCE,
         check=False,
     )
-    assert done.returncode == (1 if block.kind == "broken" else 0), done.stdout + done.stderr
-    for said in blocks("error"):
-        if (said.document, said.file) == (block.document, block.file):
-            assert done.stdout.splitlines()[: len(said.text.splitlines())] == said.text.splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("block", named("shell"))

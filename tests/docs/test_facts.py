@@ -19,6 +19,7 @@ from docs.sections import DOCS
 from piper import telemetry
 from piper.model.schedule import CronTimetable
 from piper.model.states import TriggerRule
+from piper.sdk.execution.context import KNOWN_CONTEXT_KEYS
 from piper.settings import describe_settings, load_settings
 from piper.timetables import ticks_after
 from tests.architecture.source import ROOT, modules_of
@@ -36,7 +37,7 @@ def table_below(text: str, mark: str) -> Iterator[list[str]]:
 
 
 def test_the_guide_tells_when_cron_fires_where_clocks_change() -> None:
-    guide = (DOCS / "writing-workflows.md").read_text()
+    guide = (DOCS / "guide" / "schedules.md").read_text()
     days = {"29 March": datetime(2026, 3, 28, 23, tzinfo=UTC), "25 October": datetime(2026, 10, 24, 22, tzinfo=UTC)}
     checked = 0
     for expression, day, piper, _airflow in table_below(guide, "<!-- clock changes -->"):
@@ -51,8 +52,15 @@ def test_the_guide_tells_when_cron_fires_where_clocks_change() -> None:
     assert checked == 4
 
 
+def test_the_guide_tells_every_key_of_the_context() -> None:
+    guide = (DOCS / "guide" / "templates.md").read_text()
+    rows = table_below(guide, "<!-- context keys -->")
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert told == KNOWN_CONTEXT_KEYS
+
+
 def test_the_guide_tells_every_trigger_rule() -> None:
-    guide = (DOCS / "writing-workflows.md").read_text()
+    guide = (DOCS / "guide" / "dependencies.md").read_text()
     told = {name for row in table_below(guide, "by its *trigger rule*:") for name in re.findall(r"`(\w+)`", row[0])}
     assert told == set(TriggerRule)
 

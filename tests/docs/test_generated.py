@@ -12,7 +12,7 @@ from docs.sections import DOCS, with_section
 
 import piper.operators
 import piper.sdk
-from docs import peers_table, reference, settings_table, state_diagram
+from docs import former_spellings, peers_table, reference, settings_table, state_diagram
 from piper.core.task import TABLE
 from piper.model.states import FINISHED, IN_FLIGHT, TaskState
 from piper.sdk.batteries import ASSET_OPERATOR, DECORATORS
@@ -20,11 +20,19 @@ from piper.sdk.importing import path_of
 from piper.sdk.operator import BaseOperator
 
 
-@pytest.mark.parametrize("made", [peers_table, settings_table, state_diagram], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "made", [former_spellings, peers_table, settings_table, state_diagram], ids=lambda m: m.__name__
+)
 def test_a_generated_part_is_current(made: ModuleType) -> None:
     text = (DOCS / made.DOCUMENT).read_text()
     wanted = with_section(text, made.SECTION, made.section())
     assert text == wanted, f"write it anew: python -m {made.__name__}"
+
+
+def test_the_table_of_what_piper_lacks_is_current() -> None:
+    text = (DOCS / former_spellings.DOCUMENT).read_text()
+    wanted = with_section(text, former_spellings.LACKING_SECTION, former_spellings.lacking())
+    assert text == wanted, "write it anew: python -m docs.former_spellings"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.document)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from piper.model.events import Succeeded, TaskEvent
 from piper.model.run import Identity
 from tests.simulation.monitor import Broken
 
@@ -14,6 +15,8 @@ class Ledger:
 
     begun: dict[Identity, str] = field(default_factory=dict)
     running: dict[int, Identity] = field(default_factory=dict)
+    changes: dict[Identity, int] = field(default_factory=dict)
+    """How many events of assets an execution that succeeded has caused."""
     failures: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def begin(self, identity: Identity, worker: str) -> None:
@@ -24,6 +27,11 @@ class Ledger:
             raise Broken(f"{identity} began on {worker} while {self.running[identity.instance]} runs (I7)")
         self.begun[identity] = worker
         self.running[identity.instance] = identity
+
+    def note_changes(self, event: TaskEvent) -> None:
+        """An execution says which assets it has changed."""
+        if isinstance(event, Succeeded):
+            self.changes[event.identity] = len(event.assets)
 
     def end(self, identity: Identity) -> None:
         """It has ended, in whatever way."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from piper.core.task import TABLE
+from piper.model.run import Decision
 from piper.model.spec import TaskSpec, WorkflowSpec
 from piper.model.states import FINISHED, TaskState
-from tests.simulation.reference import may_run
+from tests.simulation.reference import Ended, Rows, faults, has_failed, may_run
 from tests.simulation.steering import Steering, trouble_with_clears
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,6 +64,19 @@ class Row(NamedTuple):
     pool_slots: int
 
 
+def _drawn(spec: WorkflowSpec, rows: Rows) -> str:
+    """A run for a person to look at."""
+    lines = [f"{group.group_id} is mapped over {group.mapped}" for group in spec.groups]
+    for task in spec.tasks:
+        nature = [n for n in ("setup", "teardown", "branches", "depends_on_past") if getattr(task, n)]
+        about = f"{task.task_id} {task.trigger_rule} below {task.upstream} {task.mapped or ''} {nature or ''}"
+        ends = {
+            i: tuple(v for v in at if v not in (None, "")) for (name, i), at in rows.items() if name == task.task_id
+        }
+        lines.append(f"{about}: {ends}")
+    return "\n    ".join(["", *lines])
+
+
 class Monitor:
     """Remembers the rows of the last commit and compares.
 
@@ -79,17 +95,23 @@ class Monitor:
         self._rows: dict[int, Row] = {}
         self._runs: dict[int, tuple] = {}
         self._epochs: dict[int, tuple[str, int]] = {}
+        self._terms: list[tuple] = []
+        self._hurried: set[int] = set()
+        """Runs in which something else than their own ends has ended tasks: a timeout, the first failure."""
         self.commits = 0
 
-    def after_commit(self, actor: str, now: datetime) -> None:
+    def after_commit(self, actor: str, now: datetime) -> tuple[list[tuple[Row | None, Row]], bool]:
         """Compare with the commit before.
+
+        Returns (before, after) of the instances that it changed, and whether it has applied what a person said.
 
         Arguments:
             actor: the member id of the scheduler or executor that committed, or another name.
         """
         self.commits += 1
+        known = self._rows
         rows = {
-            r[0]: Row(*r)
+            r[0]: row if (row := known.get(r[0])) == r else Row(*r)
             for r in self._db.execute(
                 "SELECT id, run, task_id, map_index, state, try_number, leg, pool, pool_slots FROM task_instance"
                 " WHERE callback IS NULL"
@@ -98,25 +120,41 @@ class Monitor:
         runs = {
             r[0]: r
             for r in self._db.execute(
-                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, spec_hash FROM run"
+                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason, spec_hash"
+                " FROM run"
             )
         }
-        epochs = {r[0]: (r[1], r[2]) for r in self._db.execute("SELECT shard, owner, epoch FROM shard")}
-        changed = [(self._rows.get(i), row) for i, row in rows.items() if self._rows.get(i) != row]
+        terms = self._db.execute("SELECT shard, owner, epoch FROM shard").fetchall()
+        epochs = self._epochs if terms == self._terms else {shard: (owner, epoch) for shard, owner, epoch in terms}
+        changed = [(known.get(i), row) for i, row in rows.items() if known.get(i) is not row]
         self._check_terms(actor, changed, runs, epochs)
         applied = self._steering.applied()
         self._check_edges(changed, applied)
-        spec_of = {number: self.versions[run[8]] for number, run in runs.items()}
+        spec_of = {number: self.version_of(run) for number, run in runs.items()}
         for trouble in trouble_with_clears(applied, self._rows, rows, spec_of):
             raise Broken(f"{trouble} (I11)")
         self._check_rules(changed, rows, runs)
         self._check_limits(rows, runs)
         self._check_runs(runs, now)
-        self._rows, self._runs, self._epochs = rows, runs, epochs
+        self._hurried |= {number for number, run in runs.items() if run[8] == "timed_out"}
+        self._hurried |= {
+            row.run for _, row in changed if row.state == "failed" and self._specs[runs[row.run][1]].fail_fast
+        }
+        self._rows, self._runs, self._epochs, self._terms = rows, runs, epochs, terms
+        return changed, bool(applied)
+
+    def version_of(self, run: tuple) -> WorkflowSpec:
+        """The version that a run has."""
+        return self.versions[run[9]]
+
+    def _task(self, workflow: str, task_id: str) -> TaskSpec:
+        """A task of any version: its limits are the same in all."""
+        versions = (spec for spec in self.versions.values() if spec.workflow_id == workflow)
+        return next(task for spec in versions for task in spec.tasks if task.task_id == task_id)
 
     def _check_terms(self, actor, changed, runs, epochs) -> None:
         """I17: who moves an instance as its owner owns its shard at that moment; I18: epochs only rise."""
-        for shard, (owner, epoch) in epochs.items():
+        for shard, (owner, epoch) in epochs.items() if epochs is not self._epochs else ():
             before = self._epochs.get(shard)
             if before is not None and (epoch < before[1] or (epoch == before[1] and owner != before[0])):
                 raise Broken(f"shard {shard} went from {before} to {(owner, epoch)} (I18)")
@@ -150,7 +188,7 @@ class Monitor:
             if row.state != "scheduled" or row.leg != 0 or (before is not None and before.state == "scheduled"):
                 continue
             states = {(r.task_id, r.map_index): r.state for r in rows.values() if r.run == row.run}
-            spec = self.versions[runs[row.run][8]]
+            spec = self.version_of(runs[row.run])
             if not may_run(spec, states, row.task_id, row.map_index):
                 raise Broken(f"{row} was scheduled though its rule does not hold: {states} (I8)")
 
@@ -186,11 +224,6 @@ class Monitor:
         for workflow, count in running.items():
             if count > self._specs[workflow].max_active_runs:
                 raise Broken(f"workflow {workflow} has {count} runs (I15)")
-
-    def _task(self, workflow: str, task_id: str) -> TaskSpec:
-        """A task of any version: its limits are the same in all."""
-        versions = (spec for spec in self.versions.values() if spec.workflow_id == workflow)
-        return next(task for spec in versions for task in spec.tasks if task.task_id == task_id)
 
     def _check_runs(self, runs, now: datetime) -> None:
         """I1, I3: one run for a date, none before its time."""
@@ -233,6 +266,40 @@ class Monitor:
         events = self._db.execute("SELECT count(*) FROM event").fetchone()[0]
         if events:
             raise Broken(f"{events} events wait at rest (I9)")
+
+    def check_ends(self, marked: Set[int], cleared: Set[int]) -> None:
+        """I8 at rest: how every instance has ended follows from how those above it ended, and the run from its leaves.
+
+        Arguments:
+            marked: runs in which a person has set states, or made something run again and not what is below it.
+            cleared: runs in which a person has made tasks run again, with everything below them.
+        """
+        for number, run in self._runs.items():
+            spec, rows = self.version_of(run), self._ended(number)
+            if number in marked or number in self._hurried or not rows:
+                continue
+            found = faults(spec, rows, cleared=number in cleared)
+            if found:
+                raise Broken(f"run {run[:5]} has ended with {_drawn(spec, rows)}\n  {'; '.join(found)} (I8)")
+            stuck = run[8] == "all_tasks_deadlocked"
+            if stuck != any(at.state not in FINISHED for at in rows.values()):
+                raise Broken(f"run {run[:5]} has ended for the reason {run[8]}: {_drawn(spec, rows)}")
+            if not stuck and not spec.fail_fast and (run[4] == "failed") != has_failed(spec, rows):
+                raise Broken(f"run {run[:5]} has ended though its leaves say otherwise: {_drawn(spec, rows)}")
+
+    def _ended(self, run: int) -> dict[tuple[str, int], Ended]:
+        found = self._db.execute(
+            "SELECT t.task_id, t.map_index, t.state, a.state, t.result_length, t.decision FROM task_instance t"
+            " LEFT JOIN attempt a ON a.instance = t.id AND a.try_number = t.try_number WHERE t.run = ?"
+            " AND t.callback IS NULL",
+            (run,),
+        )
+        return {
+            (task_id, index): Ended(
+                state, attempt or "", length, None if decision is None else msgspec.json.decode(decision, type=Decision)
+            )
+            for task_id, index, state, attempt, length, decision in found
+        }
 
     @property
     def rows(self) -> Mapping[int, Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
@@ -11,8 +12,12 @@ from unittest import mock
 import sqlalchemy
 
 from piper.core import run
+from piper.core import trigger_rules as rules
+from piper.core.graph import Graph, Watch
 from piper.core.selection import ANY_STATE
+from piper.model.events import Lost
 from piper.model.states import TaskState
+from piper.scheduler import assets
 from piper.store import database, grants, instances, schema
 from piper.task_api import batch
 from piper.task_api.handshake import Verdict
@@ -64,7 +69,7 @@ def without_source_states() -> Iterator[None]:
         table.update()
         .where(table.c.id.in_(sqlalchemy.bindparam("instances", expanding=True)))
         .values(state=TaskState.QUEUED, queued_at=sqlalchemy.bindparam("now"))
-        .returning(table.c.id, table.c.try_number, table.c.leg)
+        .returning(table.c.id)
     )
     move = instances._MOVE.whereclause
     assert move is not None
@@ -106,6 +111,101 @@ def without_removal() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_callbacks_of_losses() -> Iterator[None]:
+    """A callback whose worker is lost is not called again."""
+
+    def follow(draft: Any, ti: Any, event: Any) -> None:
+        if not isinstance(event, Lost):
+            follow_as_it_is(draft, ti, event)
+
+    follow_as_it_is = run._Draft._follow_callback
+    with mock.patch.object(run._Draft, "_follow_callback", follow):
+        yield
+
+
+@contextmanager
+def without_writing_callbacks() -> Iterator[None]:
+    """What is to be called is remembered, and not written with what causes it."""
+    with mock.patch.object(run.callbacks, "of_run", return_value=None):
+        yield
+
+
+@contextmanager
+def without_consuming_changes() -> Iterator[None]:
+    """A workflow hears of a change of an asset again and again: the news is not deleted with what it causes."""
+    with mock.patch.object(assets, "delete_events", return_value=None):
+        yield
+
+
+@contextmanager
+def without_taking_events() -> Iterator[None]:
+    """A run by assets leaves what it was made for where it was."""
+    with mock.patch.object(assets, "take", return_value=None):
+        yield
+
+
+@contextmanager
+def without_resizing() -> Iterator[None]:
+    """A mapped task keeps the instances it has, however long the list has become that it is mapped over."""
+
+    def resize(draft: Any, node: Any, length: int, map_index: int) -> rules.Verdict:
+        return rules.Verdict.RUN
+
+    with mock.patch.object(run._Draft, "_resize", resize):
+        yield
+
+
+@contextmanager
+def without_counting_instances() -> Iterator[None]:
+    """Those below a mapped task are not told how many instances it has."""
+    with mock.patch.object(run._Draft, "_grow", return_value=None):
+        yield
+
+
+@contextmanager
+def without_watching_lengths() -> Iterator[None]:
+    """Inside a mapped group nobody looks up when the list is there that the group is mapped over."""
+
+    def watch(self: Any) -> Any:
+        nodes = Graph._nodes_as_they_are(self)  # type: ignore[attr-defined]
+        return tuple(
+            dataclasses.replace(n, watched_by=tuple(e for e in n.watched_by if e.why is not Watch.LENGTH))
+            for n in nodes
+        )
+
+    with (
+        mock.patch.object(Graph, "_nodes_as_they_are", Graph._nodes, create=True),
+        mock.patch.object(Graph, "_nodes", watch),
+    ):
+        yield
+
+
+@contextmanager
+def without_telling_watchers() -> Iterator[None]:
+    """All tallies are taken for alike: the many instances below a task are not looked at when it matters to them."""
+    with mock.patch.object(rules.Tally, "outline", ()):
+        yield
+
+
+@contextmanager
+def without_decisions() -> Iterator[None]:
+    """What a branch did not choose goes by its trigger rule."""
+    with mock.patch.object(run._Draft, "_was_skipped_by_a_branch", return_value=False):
+        yield
+
+
+@contextmanager
+def without_scope() -> Iterator[None]:
+    """A teardown waits for what is right above it, and for nothing else between it and its setup."""
+
+    def scopes(self: Any) -> list[tuple[int, ...]]:
+        return [()] * len(self.spec.tasks)
+
+    with mock.patch.object(Graph, "_teardown_scopes", scopes):
+        yield
+
+
 MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = MappingProxyType(
     {
         "no fence": without_fence,
@@ -114,5 +214,15 @@ MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = M
         "no unique run key": without_unique_runs,
         "no states of clears": without_states_of_clears,
         "no removal of what vanished": without_removal,
+        "no second call of a lost callback": without_callbacks_of_losses,
+        "no callback with the end of its run": without_writing_callbacks,
+        "news of assets not consumed": without_consuming_changes,
+        "events of assets not taken": without_taking_events,
+        "no resizing": without_resizing,
+        "no counting of instances": without_counting_instances,
+        "no watching of lengths": without_watching_lengths,
+        "no telling of watchers": without_telling_watchers,
+        "no decisions": without_decisions,
+        "no scope of teardowns": without_scope,
     }
 )

@@ -1,21 +1,44 @@
-"""May this instance have been scheduled? Judged from the rows of its run alone, without tallies or memory.
+"""What may this instance have been, and become? Judged from the rows of its run alone, without tallies or memory.
 
-Written anew from the guide (airflow-semantics §3.3, §3.7, §3.8), to be compared with what the scheduler decided.
+Written anew from the guide (airflow-semantics §3.3, §3.4, §3.7, §3.8), to be compared with what the scheduler decided:
+`may_run` when something has just been scheduled, `ends` when a run has come to rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from piper.model.spec import TaskSpec, WorkflowSpec
+from piper.model.run import Decision
+from piper.model.spec import (
+    ConcatLength,
+    LengthExpression,
+    LiteralLength,
+    ProductLength,
+    ResultLength,
+    TaskSpec,
+    WorkflowSpec,
+    ZipLength,
+)
 from piper.model.states import FINISHED, TriggerRule
 
-States = Mapping[tuple[str, int], str]
-"""(task id, map index) → state, of one run."""
+Place = tuple[str, int]
+"""(task id, map index)."""
+
+States = Mapping[Place, str]
+"""The states of one run."""
+
+FAST = (
+    TriggerRule.ONE_SUCCESS,
+    TriggerRule.ONE_FAILED,
+    TriggerRule.ONE_DONE,
+    TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+)
 
 
 def may_run(spec: WorkflowSpec, states: States, task_id: str, map_index: int) -> bool:
-    """Whether the trigger rule of an instance holds, given the states of the others."""
+    """Whether the trigger rule of an instance holds, given the states of the others, and setups let it run."""
     tasks = {t.task_id: t for t in spec.tasks}
     task = tasks[task_id]
     if not task.upstream or task.trigger_rule is TriggerRule.ALWAYS:
@@ -27,17 +50,27 @@ def may_run(spec: WorkflowSpec, states: States, task_id: str, map_index: int) ->
         seen += found
         if tasks[above].setup:
             setups += found
-    return _holds(task.trigger_rule, seen, setups)
+    return _holds(task.trigger_rule, seen, setups) and "ran" in _with_setups(spec, states, task, map_index, {"ran"})
 
 
 def _instances(spec: WorkflowSpec, states: States, above: TaskSpec, task: TaskSpec, map_index: int) -> list[str]:
-    all_of_it = {index: state for (name, index), state in states.items() if name == above.task_id}
-    if not all_of_it:
-        return ["absent"]
-    group = next((g for g in spec.groups if g.group_id == task.group), None)
-    if group is not None and group.mapped is not None and above.group == task.group and map_index >= 0:
-        return [all_of_it[map_index]] if map_index in all_of_it else [all_of_it.get(-1, "absent")]
-    return list(all_of_it.values())
+    return [states.get(place, "absent") for place in _seen(spec, states, above, task, map_index)]
+
+
+def _seen(spec: WorkflowSpec, states: States, above: TaskSpec, task: TaskSpec, map_index: int) -> list[Place]:
+    """The instances of a task above that an instance looks at."""
+    places = [place for place in states if place[0] == above.task_id] or [(above.task_id, -1)]
+    if not _in_one_mapped_group(spec, above, task):
+        return places
+    if map_index < 0:
+        some_suffice = task.trigger_rule in FAST
+        return [place for place in places if some_suffice or place[1] < 0]
+    own = (above.task_id, map_index)
+    return [own if own in states else (above.task_id, -1)]
+
+
+def _in_one_mapped_group(spec: WorkflowSpec, one: TaskSpec, other: TaskSpec) -> bool:
+    return one.group == other.group and any(g.group_id == one.group and g.mapped is not None for g in spec.groups)
 
 
 def _holds(rule: TriggerRule, seen: list[str], setups: list[str]) -> bool:
@@ -70,3 +103,273 @@ def _holds(rule: TriggerRule, seen: list[str], setups: list[str]) -> bool:
         case TriggerRule.ALL_SKIPPED:
             return skipped == len(seen)
     return True
+
+
+# --- how a run must have ended ------------------------------------------------------------------
+
+
+class Ended(NamedTuple):
+    """An instance at rest."""
+
+    state: str
+    executed_as: str
+    """How its last execution ended, or nothing if there was none."""
+    result_length: int | None = None
+    decision: Decision | None = None
+
+
+Rows = Mapping[Place, Ended]
+"""The instances of one run."""
+
+
+def faults(spec: WorkflowSpec, rows: Rows, *, cleared: bool) -> list[str]:
+    """What no order of events explains in the end states of a run.
+
+    Arguments:
+        cleared: some tasks, with everything below them, have been made to run again.
+    """
+    found = []
+    for task in spec.tasks:
+        indexes = sorted(index for task_id, index in rows if task_id == task.task_id)
+        if indexes not in ([-1], list(range(len(indexes)))) or not indexes:
+            found.append(f"{task.task_id} has the instances {indexes}")
+        length = length_of(spec, rows, mapping_of(spec, task))
+        if length and indexes[0] >= 0 and len(indexes) < length:
+            found.append(f"{task.task_id} has {len(indexes)} instances of {length}")
+        for index in indexes:
+            at = rows[task.task_id, index]
+            may = ends(spec, rows, task, index, cleared=cleared)
+            if not _is_explained(at, may):
+                found.append(f"{task.task_id}[{index}] is {at.state}, but {sorted(may) or 'it waits'} is right")
+    return found
+
+
+def _is_explained(at: Ended, may: set[str]) -> bool:
+    match at.state:
+        case "success" | "failed":
+            return "ran" in may
+        case "skipped":
+            return "skipped" in may or ("ran" in may and at.executed_as == "skipped")
+        case "upstream_failed" | "removed":
+            return at.state in may
+    return not may
+
+
+def ends(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int, *, cleared: bool) -> set[str]:
+    """`ran`, or the ends without running, that an instance may have come to; several where it depends on the order.
+
+    Whatever the instances above did, each of them ended at a moment that is not known here: what one of them is the
+    cause of is taken to have happened first, and then what the others would have caused without it.
+    """
+    states = {place: at.state for place, at in rows.items()}
+    sources = _states_of_sources(spec, rows, task)
+    skipped_by = _skipped_by(spec, rows, task, index)
+    found = {"skipped"} if skipped_by else set()
+    if {"failed", "upstream_failed"} & set(sources.values()):
+        found.add("upstream_failed")
+    if "skipped" in sources.values():
+        found.add("skipped")
+    # Of what is made to run again, a decision at a distance is not heard again: the rules decide.
+    for late in (skipped_by | sources.keys(), *([set(sources)] if cleared else [])):
+        by_rule = _by_rule(spec, {place: "none" if place in late else s for place, s in states.items()}, task, index)
+        by_rule = _with_setups(spec, states, task, index, by_rule)
+        if "ran" in by_rule:
+            by_rule = by_rule - {"ran"} | (set() if sources else _fitted(spec, rows, task, index))
+        found |= by_rule
+    return found
+
+
+def has_failed(spec: WorkflowSpec, rows: Rows) -> bool:
+    """Whether a run whose instances ended so has failed: one of its last tasks has, teardowns aside."""
+    decisive = [t for t in spec.tasks if not t.teardown or t.on_failure_fail_run]
+    last = [t for t in decisive if not any(t.task_id in other.upstream for other in decisive)]
+    names = {t.task_id for t in last} or {t.task_id for t in spec.tasks if not _below(spec, t.task_id)}
+    return any(at.state in ("failed", "upstream_failed") for (name, _), at in rows.items() if name in names)
+
+
+def _by_rule(spec: WorkflowSpec, states: States, task: TaskSpec, index: int) -> set[str]:
+    if not task.upstream or task.trigger_rule is TriggerRule.ALWAYS:
+        return {"ran"}
+    tasks = {t.task_id: t for t in spec.tasks}
+    seen, setups = [], []
+    for above in task.upstream:
+        some = _instances(spec, states, tasks[above], task, index)
+        seen += some
+        setups += some if tasks[above].setup else []
+    if not seen:
+        return {"ran"}  # in a mapped group: to be expanded, then each index looks at its own
+    if task.trigger_rule is TriggerRule.ALL_SUCCESS:  # the one rule in which the first to end decides
+        at_once = {"failed": "upstream_failed", "upstream_failed": "upstream_failed", "skipped": "skipped"}
+        found = {at_once[s] for s in seen if s in at_once}
+        in_excess = "removed" in seen and 0 < seen.count("success") <= index
+        return found or ({"removed" if in_excess else "ran"} if _holds(task.trigger_rule, seen, setups) else set())
+    if _holds(task.trigger_rule, seen, setups):
+        return {"ran"}
+    return _ended_by(task.trigger_rule, seen, setups)
+
+
+def _ended_by(rule: TriggerRule, seen: Sequence[str], setups: Sequence[str]) -> set[str]:
+    """What a rule that does not hold makes of an instance: an end, or nothing yet."""
+    done = all(s in FINISHED for s in seen)
+    bad, skipped = {"failed", "upstream_failed"} & set(seen), "skipped" in seen
+    match rule:
+        case TriggerRule.ALL_FAILED:
+            return {"skipped"} if "success" in seen or skipped else set()
+        case TriggerRule.ALL_DONE_MIN_ONE_SUCCESS:
+            return {"skipped"} if skipped else {"upstream_failed"} if done else set()
+        case TriggerRule.ALL_DONE_SETUP_SUCCESS if done:
+            return {"skipped"} if setups and set(setups) == {"skipped"} else {"upstream_failed"}
+        case TriggerRule.ONE_SUCCESS if done:
+            return {"skipped"} if set(seen) == {"skipped"} else {"upstream_failed"}
+        case TriggerRule.ONE_FAILED | TriggerRule.ONE_DONE if done:
+            return {"skipped"}
+        case TriggerRule.NONE_FAILED:
+            return {"upstream_failed"} if bad else set()
+        case TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS:
+            if bad:
+                return {"upstream_failed"}
+            if set(seen) == {"skipped"}:
+                return {"skipped"}
+            return {"upstream_failed"} if done else set()
+        case TriggerRule.NONE_SKIPPED:
+            return {"skipped"} if skipped else set()
+        case TriggerRule.ALL_SKIPPED:
+            return {"skipped"} if bad or "success" in seen else set()
+    return set()
+
+
+def _with_setups(spec: WorkflowSpec, states: States, task: TaskSpec, index: int, by_rule: set[str]) -> set[str]:
+    """What the setups around it, and the tasks that a teardown must wait for, leave of the rule's answers."""
+    if not task.upstream or task.trigger_rule is TriggerRule.ALWAYS:
+        return by_rule
+    tasks = {t.task_id: t for t in spec.tasks}
+    if task.teardown:
+        own = [u for u in task.upstream if tasks[u].setup]
+        inside = set().union(*(_below(spec, s) for s in own)) & _above(spec, task.task_id)
+        waits = any(s not in FINISHED for (name, _), s in states.items() if name in inside)
+        return by_rule - {"ran"} if waits else by_rule
+    around = [s for s in spec.tasks if s.setup and s.task_id not in task.upstream and _is_in_scope(spec, s, task)]
+    seen = {s for setup in around for s in _instances(spec, states, setup, task, index)}
+    if {"failed", "upstream_failed"} & seen:
+        by_rule = by_rule - {"ran"} | {"upstream_failed"}
+    if "skipped" in seen:
+        by_rule = by_rule - {"ran"} | {"skipped"}
+    return by_rule if seen <= {"success", "removed"} else by_rule - {"ran"}
+
+
+def _is_in_scope(spec: WorkflowSpec, setup: TaskSpec, task: TaskSpec) -> bool:
+    """Whether a task is below a setup, and not past all the teardowns of it."""
+    if task.task_id not in _below(spec, setup.task_id):
+        return False
+    teardowns = [t.task_id for t in spec.tasks if t.teardown and setup.task_id in t.upstream]
+    return not teardowns or any(t in _below(spec, task.task_id) for t in teardowns)
+
+
+# --- branches -----------------------------------------------------------------------------------
+
+
+def _skipped_by(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int) -> set[Place]:
+    """The deciders that skip an instance, and what they have skipped between themselves and it."""
+    found: set[Place] = set()
+    for decider in spec.tasks:
+        if task.task_id not in _below(spec, decider.task_id):
+            continue
+        shared = _in_one_mapped_group(spec, decider, task)
+        place = (decider.task_id, index if shared or decider.mapped is not None else -1)
+        at = rows.get(place)
+        if at is None or at.state != "success" or at.decision is None:
+            continue
+        if decider.task_id in task.upstream and _is_refused(spec, at.decision, task):
+            found.add(place)
+        elif at.decision.skip_descendants and not task.teardown and decider.mapped is None:
+            between = _below(spec, decider.task_id) & set(task.upstream)
+            found |= {place, *(p for p in rows if p[0] in between and rows[p].state == "skipped")}
+    return found
+
+
+def _is_refused(spec: WorkflowSpec, decision: Decision, task: TaskSpec) -> bool:
+    if decision.followed is not None:
+        followed = set(decision.followed).union(*(_below(spec, t) for t in decision.followed))
+        return task.task_id not in followed
+    return task.task_id in decision.skipped or (decision.skip_descendants and not task.teardown)
+
+
+def _below(spec: WorkflowSpec, task_id: str) -> set[str]:
+    found: set[str] = set()
+    for task in spec.tasks:  # in topological order
+        if task_id in task.upstream or found & set(task.upstream):
+            found.add(task.task_id)
+    return found
+
+
+def _above(spec: WorkflowSpec, task_id: str) -> set[str]:
+    return {t.task_id for t in spec.tasks if task_id in _below(spec, t.task_id)}
+
+
+# --- mapping ------------------------------------------------------------------------------------
+
+
+def mapping_of(spec: WorkflowSpec, task: TaskSpec) -> LengthExpression | None:
+    """What decides how many instances a task has."""
+    return task.mapped or next((g.mapped for g in spec.groups if g.group_id == task.group), None)
+
+
+def length_of(spec: WorkflowSpec, rows: Rows, length: LengthExpression | None) -> int | None:
+    """How many elements an expression has; None while that is not known."""
+    match length:
+        case None:
+            return None
+        case LiteralLength(number):
+            return number
+        case ResultLength(source):
+            return _length_of_result(spec, rows, source)
+        case ZipLength(sources, fill):
+            return _all_known((length_of(spec, rows, s) for s in sources), max if fill else min)
+        case ConcatLength(sources):
+            return _all_known((length_of(spec, rows, s) for s in sources), sum)
+        case ProductLength(sources):
+            return _all_known((length_of(spec, rows, s) for s in sources), math.prod)
+
+
+def _all_known(lengths: Iterable[int | None], combine) -> int | None:
+    known = list(lengths)
+    return None if None in known else combine(known)
+
+
+def _length_of_result(spec: WorkflowSpec, rows: Rows, source: str) -> int | None:
+    task = next(t for t in spec.tasks if t.task_id == source)
+    instances = [at for (name, _), at in rows.items() if name == source]
+    if any(at.state not in FINISHED for at in instances):
+        return None
+    if mapping_of(spec, task) is not None:
+        return sum(at.result_length is not None for at in instances)
+    (only,) = instances
+    return only.result_length if only.state == "success" else None
+
+
+def _states_of_sources(spec: WorkflowSpec, rows: Rows, task: TaskSpec) -> dict[Place, str]:
+    """The results that it is mapped over and will not have, and why."""
+    mapping, found = mapping_of(spec, task), {}
+    waiting = [] if mapping is None else [mapping]
+    while waiting:
+        match waiting.pop():
+            case ResultLength(source):
+                at = rows.get((source, -1))
+                if at is not None and at.state in FINISHED and at.state != "success":
+                    found[source, -1] = at.state
+            case ZipLength(sources=parts) | ConcatLength(sources=parts) | ProductLength(sources=parts):
+                waiting += parts
+    return found
+
+
+def _fitted(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int) -> set[str]:
+    """What becomes of an instance that may run, by the length of what it is mapped over."""
+    mapping = mapping_of(spec, task)
+    if mapping is None:
+        return {"ran"}
+    length = length_of(spec, rows, mapping)
+    if length is None:
+        return set()
+    if index < 0:
+        return {"expanded"} if length else {"skipped"}
+    return {"ran"} if index < length else {"removed"}

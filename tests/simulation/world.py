@@ -48,6 +48,8 @@ from piper.store.events import append_events, event_row
 from piper.store.runs import create_run
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from tests.simulation.assets import AssetMonitor, changes_of, lay_assets, random_consumer, with_outlets
+from tests.simulation.callbacks import CallbackMonitor
 from tests.simulation.ledger import Ledger
 from tests.simulation.monitor import Monitor
 from tests.simulation.workflows import MONDAY, another_version, random_workflow
@@ -161,11 +163,16 @@ class World:
         keys = Keys([bytes(32)])
         self.tokens = Tokens(keys)
         people = self.database("people")
-        self.specs = {s.workflow_id: s for s in (self._workflow(n) for n in range(self.dice.randint(1, 3)))}
+        self.specs = {s.workflow_id: s for s in self._cast()}
         self._lay_foundation(people)
         self.people = people
         self.monitor = Monitor(str(folder / "piper.db"), self.specs, POOLS)
         self.monitor.versions |= {spec_hash(encode_spec(spec)): spec for spec in self.specs.values()}
+        self.assets = AssetMonitor(str(folder / "piper.db"), self.specs, self.ledger)
+        self.callbacks = CallbackMonitor(str(folder / "piper.db"), self.monitor.versions)
+        self._marked: set[int] = set()
+        """Runs whose end does not follow from their tasks alone: a person has had a hand in it."""
+        self._run_again: set[int] = set()
         self.wakeups = Wakeups()
         artifacts = ArtifactStore(folder / "artifacts")
         self.api = TaskApi(self.database("task_api"), self.clock, keys, artifacts, self.wakeups)
@@ -187,6 +194,14 @@ class World:
         for database in self._databases:
             database.close()
 
+    def _cast(self) -> list[WorkflowSpec]:
+        """The workflows of the play; in half of the plays some change assets, and others are scheduled by these."""
+        specs = [self._workflow(number) for number in range(self.dice.randint(1, 3))]
+        if self.dice.random() < 0.5:
+            return specs
+        producers = [with_outlets(self.dice, spec) for spec in specs]
+        return producers + [random_consumer(self.dice, number) for number in range(self.dice.randint(1, 3))]
+
     def _workflow(self, number: int) -> WorkflowSpec:
         spec = random_workflow(self.dice, number)
         return replace(spec, schedule=replace(spec.schedule, end=HORIZON))
@@ -204,6 +219,7 @@ class World:
                     for n, slots in POOLS.items()
                 ],
             )
+            lay_assets(connection, self.specs.values())
             for spec in self.specs.values():
                 body = encode_spec(spec)
                 digest = spec_hash(body)
@@ -279,7 +295,9 @@ class World:
     def after_commit(self, actor: str) -> None:
         """Every commit is looked at."""
         if self.monitor is not None:
-            self.monitor.after_commit(actor, self.clock.now())
+            changed, steered = self.monitor.after_commit(actor, self.clock.now())
+            self.assets.after_commit(changed, self.monitor.runs, steered)
+            self.callbacks.after_commit(self.monitor.runs, changed)
 
     # --- moves ---------------------------------------------------------------------------------
 
@@ -300,12 +318,15 @@ class World:
                     self.move_zombie,
                     self.move_trigger,
                 ],
-                [20, 16, 20, 20, 14, 4, 3, 2, 2, 3, 4],
+                [20, 16, 20, 20, 14, 6, 3, 2, 2, 3, 4],
             )[0]
             self._do(move)
         self.heal()
         self.monitor.check_schedules(min(self.clock.now(), HORIZON), {})
         self.monitor.check_rest()
+        self.callbacks.check_rest()
+        self.assets.check_rest()
+        self.monitor.check_ends(self._marked, self._run_again)
 
     def _do(self, move: Callable[[], None]) -> None:
         self._acting += 1
@@ -394,6 +415,7 @@ class World:
         self.ledger.end(identity)
         self.talk(f"{identity} of {running.context.task.task_id} reports {type(report.event).__name__}")
         self.said.append((running.token, report))
+        self.ledger.note_changes(report.event)
         self._ask(Call(2, identity, running.token, report))
 
     def move_old_report(self) -> None:
@@ -440,7 +462,9 @@ class World:
 
     def move_people(self) -> None:
         """A person triggers, clears, marks, pauses."""
-        what = self.dice.choice(["trigger", "trigger", "clear", "clear", "mark", "mark_run", "pause", "publish"])
+        what = self.dice.choice(
+            ["trigger", "trigger", "clear", "clear", "clear", "mark", "mark_run", "pause", "publish"]
+        )
         runs = list(self.monitor.runs.values())
         if what == "trigger" or not runs:
             self._trigger()
@@ -454,7 +478,13 @@ class World:
         else:
             run = self.dice.choice(runs)
             names = sorted({(r.task_id, r.map_index) for r in self.monitor.rows.values() if r.run == run[0]})
-            chosen = tuple(InstanceRef(*n) for n in names if self.dice.random() < 0.4)
+            few = self.dice.choice([0.1, 0.4])
+            chosen = tuple(InstanceRef(*n) for n in names if self.dice.random() < few)
+            if what == "clear" and self.dice.random() < 0.8:
+                chosen += self._all_below(run, {ref.task_id for ref in chosen})
+                self._run_again.add(run[0])
+            else:
+                self._marked.add(run[0])
             event: Event = self._clear(run, chosen)
             if what == "mark":
                 event = Mark(run[0], chosen, self.dice.choice([TaskState.SUCCESS, TaskState.FAILED]))
@@ -463,14 +493,23 @@ class World:
             self.talk(f"a person says {event}")
             self._append(run[3], run[0], event)
 
+    def _all_below(self, run: tuple, task_ids: set[str]) -> tuple[InstanceRef, ...]:
+        below: set[str] = set()
+        for task in self.monitor.version_of(run).tasks:  # in topological order
+            if (below | task_ids) & set(task.upstream):
+                below.add(task.task_id)
+        return tuple(InstanceRef(task_id) for task_id in sorted(below))
+
     def _clear(self, run: tuple, chosen: tuple[InstanceRef, ...]) -> Clear:
         """A clear of one of the shapes that there are, with the run's own version or the newest."""
-        shape = self.dice.choice(["named", "only_failed", "only_running"])
+        shape = self.dice.choice(["named", "named", "only_failed", "only_running"])
         version, snapshot = "", ""
-        if self.dice.random() < 0.5:
+        if self.dice.random() < 0.4:
             newest = self.specs[run[1]]
             version, snapshot = spec_hash(encode_spec(newest)), "s"
             chosen = tuple(InstanceRef(t.task_id) for t in newest.tasks if self.dice.random() < 0.5)
+        if version or shape != "named":
+            self._marked.add(run[0])
         return Clear(
             run[0], chosen, shape == "only_failed", shape == "only_running", spec_hash=version, snapshot=snapshot
         )
@@ -524,12 +563,15 @@ class World:
     def _outcome(self, context: TaskContext) -> TaskEvent:
         """What a task does follows from the dice; a task that is tried again may do something else."""
         identity, task = context.identity, context.task
+        if context.callback is not None:
+            self.callbacks.called.add(identity.instance)
+            return Succeeded(identity) if self.dice.random() < 0.8 else Failed(identity, "boom")
         what = self.dice.choices(
             ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [70, 12, 3, 6, 5, 4]
         )[0]
         match what:
             case "fail":
-                return Failed(identity, "boom")
+                return Failed(identity, "boom", outside=self.dice.random() < 0.3)
             case "fail for good":
                 return Failed(identity, "boom", retry=False)
             case "skip":
@@ -541,10 +583,19 @@ class World:
                 return Deferred(identity, "test.Trigger", method="resume", timeout=timeout)
         decision = None
         if task.branches:
-            below = [t.task_id for t in self.specs[context.run.workflow_id].tasks if task.task_id in t.upstream]
-            chosen = tuple(t for t in below if self.dice.random() < 0.5)
-            decision = Decision(followed=chosen) if self.dice.random() < 0.7 else Decision(skip_descendants=True)
-        return Succeeded(identity, self.dice.choice([0, 1, 2, 3]), decision)
+            decision = self._decision(identity.instance >> 24, task.task_id)
+        length = None if context.map_index >= 0 and self.dice.random() < 0.2 else self.dice.choice([0, 1, 2, 3])
+        return Succeeded(identity, length, decision, changes_of(self.dice, task))
+
+    def _decision(self, run: int, task_id: str) -> Decision:
+        """What a task follows or skips: a branch, a short circuit, tasks by name."""
+        spec = self.monitor.version_of(self.monitor.runs[run])
+        below = [t.task_id for t in spec.tasks if task_id in t.upstream]
+        chosen = tuple(t for t in below if self.dice.random() < 0.5)
+        kind = self.dice.random()
+        if kind < 0.6:
+            return Decision(followed=chosen)
+        return Decision(skipped=chosen) if kind < 0.75 else Decision(skip_descendants=True)
 
     # --- rest ----------------------------------------------------------------------------------
 
@@ -574,7 +625,8 @@ class World:
                 return
 
     def _all_ended(self) -> bool:
-        return all(run[4] in ("success", "failed") for run in self.monitor.runs.values())
+        ended = all(run[4] in ("success", "failed") for run in self.monitor.runs.values())
+        return ended and not self.callbacks.open
 
     def _unblock(self) -> bool:
         """A person ends runs that wait for a past which will not get better."""
@@ -584,5 +636,6 @@ class World:
             if run[4] == "running" and any(t.depends_on_past for t in self.specs[run[1]].tasks)
         ]
         for run in waiting:
+            self._marked.add(run[0])
             self._append(run[3], run[0], MarkRun(run[0], RunState.FAILED))
         return bool(waiting)

@@ -118,6 +118,9 @@ def test_variables_that_are_no_settings_are_let_be(tmp_path: Path) -> None:
 
 def test_secrets_are_never_shown() -> None:
     assert shown_value("database.url", "postgresql://u:pw@h/d") == "postgresql://u:********@h/d"
+    assert shown_value("database.url", "postgresql://u:p@w@h/d") == "postgresql://u:********@h/d"
+    url = "postgresql://u@h/d?sslmode=require&password=pw&sslpassword=pw&application_name=x"
+    assert shown_value("database.url", url) == url.replace("=pw", "=********")
     assert shown_value("database.url", "sqlite:////x") == "sqlite:////x"
     assert shown_value("database.url", "") == ""
 

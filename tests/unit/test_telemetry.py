@@ -37,6 +37,16 @@ def test_a_traceback_follows_its_record(log: io.StringIO) -> None:
     assert log.getvalue().splitlines()[-1] == "ValueError: no"
 
 
+def test_an_error_cannot_forge_a_record_or_drive_a_terminal(log: io.StringIO) -> None:
+    try:
+        raise ValueError("no\n2026-11-20T10:00:00+0000 INFO    piper: forged\x1b[2J")
+    except ValueError:
+        logging.getLogger("piper.x").exception("failed")
+    lines = log.getvalue().splitlines()
+    assert [line for line in lines if line.startswith("2")] == lines[:1]
+    assert lines[-1] == "  2026-11-20T10:00:00+0000 INFO    piper: forged\\x1b[2J"
+
+
 def test_what_is_below_the_level_is_not_written(log: io.StringIO) -> None:
     logging.getLogger("piper.x").debug("quiet")
     assert log.getvalue() == ""

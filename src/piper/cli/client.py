@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import click
 import httpx
@@ -169,7 +169,18 @@ def connect(server: str | None = None, patience: float = 30.0) -> Client:
                 ["start one with `piper standalone`, or say where one is with --server URL"],
             )
         server = address_file.read_text().strip()
-    return Client(server, _token(home), patience)
+    return Client(_checked_address(server), _token(home), patience)
+
+
+def _checked_address(server: str) -> str:
+    """The address of an instance. Raises UsageError when it is none."""
+    try:
+        parts = urlsplit(server)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.username is None and parts.port != 0:
+            return server
+    except ValueError:
+        pass
+    raise click.UsageError(f"--server {server!r} is no address of an instance: write http://HOST:PORT or https://HOST")
 
 
 def called(context: click.Context) -> Client:
@@ -199,15 +210,22 @@ def address_of(*parts: str | int) -> str:
 def _token(home: Path) -> str:
     token = os.environ.get("PIPER_TOKEN")
     if token:
-        return token.strip()
+        return _sendable(token.strip(), "PIPER_TOKEN")
     try:
-        return (home / "token").read_text().strip()
-    except OSError as error:
+        return _sendable((home / "token").read_text().strip(), str(home / "token"))
+    except (OSError, UnicodeDecodeError) as error:
         raise Failure(
-            f"no token: {home / 'token'} cannot be read ({error.strerror})",
+            f"no token: {home / 'token'} cannot be read ({getattr(error, 'strerror', 'it is no text')})",
             Code.REFUSED,
             ["run as the user who started the instance, or set PIPER_TOKEN"],
         ) from error
+
+
+def _sendable(token: str, origin: str) -> str:
+    """The token, if a header can carry it. What it is, is not said."""
+    if not token.isascii() or not token.isprintable():
+        raise Failure(f"{origin} holds no token: one has printable ASCII characters only", Code.REFUSED)
+    return token
 
 
 def _json(reply: httpx.Response) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,8 @@ def delete_connections(context: click.Context, conn_ids: tuple[str, ...], team: 
 def import_connections(context: click.Context, file: Path, team: str | None, output: Format) -> None:
     """Create or change the connections of a JSON file.
 
-    The file holds an object: `{"warehouse": {"conn_type": "postgres", "host": "db", …}, …}`.
+    The file holds an object: `{"warehouse": {"conn_type": "postgres", "host": "db", …}, …}`. What `airflow
+    connections export` has written is read, too.
 
     \b
     Example:
@@ -145,9 +147,21 @@ def import_connections(context: click.Context, file: Path, team: str | None, out
     for conn_id, fields in entries.items():
         if not isinstance(fields, dict):
             raise click.UsageError(f"FILE: {conn_id!r} must be an object with the fields {', '.join(_FIELDS)}")
-        client.put(address_of("connections", conn_id), fields, team=team)
+        client.put(address_of("connections", conn_id), _given(conn_id, fields), team=team)
     note(f"set {len(entries)} connections")
     write_receipt({"set": list(entries)}, output)
+
+
+def _given(conn_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a file. Airflow writes null for those that are not set, and `extra` as a text of JSON."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    extra = given.pop("extra", "")
+    if isinstance(extra, str):
+        try:
+            extra = json.loads(extra) if extra.strip() else None
+        except ValueError:
+            raise click.UsageError(f"FILE: the extra of {conn_id!r} is a text, and no JSON") from None
+    return {**given, "extra": extra} if extra is not None else given
 
 
 def _read_password() -> str:

@@ -19,6 +19,13 @@ from piper.model.errors import (
     StoreUnavailable,
 )
 
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\t\n"}
+
+
+def harmless(text: str) -> str:
+    """Text of anybody's as a terminal may have it: control characters are shown as what they are."""
+    return text.translate(_CONTROL)
+
 
 class Code(IntEnum):
     """Exit codes. Stable: scripts branch on them."""
@@ -56,9 +63,9 @@ class Failure(click.ClickException):
     def show(self, file: object = None) -> None:
         """Print to standard error."""
         click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-        click.echo(self.format_message(), err=True)
+        click.echo(harmless(self.format_message()), err=True)
         for hint in self.hints:
-            click.echo(f"       {hint}", err=True)
+            click.echo(f"       {harmless(hint)}", err=True)
 
 
 def suggestion(names: Sequence[str]) -> list[str]:

@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "backfill": "Ranges of dates: fill with runs, list, show, wait, pause, resume, cancel.",
         "tasks": "Tasks of a run: list, show, logs, clear, mark, render.",
         "executions": "Tries of tasks as records: list, show, compare.",
+        "assets": "Data that schedules workflows: list, show, events, emit, waiting, forget.",
     },
     "Administer": {
         "variables": "Variables that tasks read.",

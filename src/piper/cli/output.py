@@ -16,6 +16,7 @@ import click
 import msgspec
 
 from piper.cli.client import Listing
+from piper.cli.failures import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,7 +142,7 @@ def write_data(data: Any, output: Format) -> None:
 
 def note(text: str) -> None:
     """Say something to the person, on standard error."""
-    click.echo(text, err=True)
+    click.echo(harmless(text), err=True)
 
 
 def shown_value(value: Any) -> str:
@@ -151,9 +152,9 @@ def shown_value(value: Any) -> str:
     if value is True or value is False:
         return "yes" if value else "no"
     if isinstance(value, str):
-        return shown_time(value) or value
+        return shown_time(value) or harmless(value)
     if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
-        return ", ".join(value)
+        return harmless(", ".join(value))
     if isinstance(value, (dict, list, tuple)):
         return msgspec.json.encode(value).decode()
     return str(value)

@@ -9,11 +9,10 @@ from typing import Any, TextIO
 import click
 import msgspec
 
+from piper.cli.failures import harmless
 from piper.cli.output import Format, task_name
 
 _COLOURS = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow", "piper": "cyan"}
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))}
-del _CONTROL[ord("\t")]
 _WIDEST = 32
 """A longer name of a task pushes its own lines to the right, not everybody's."""
 
@@ -53,7 +52,7 @@ class LogPrinter:
 
     def _text(self, line: dict[str, str]) -> str:
         kind = line["kind"]
-        text = line["text"].translate(_CONTROL)
+        text = harmless(line["text"])
         if kind == "out":
             return text
         shown = f"{kind}: {text}" if kind != "piper" else f"({text})"

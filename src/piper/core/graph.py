@@ -40,6 +40,8 @@ class Watch(IntEnum):
     RULE = 0
     SETUP = 1
     SCOPE = 2
+    LENGTH = 3
+    """Its result decides how many instances there are, and it is not right above: a task inside a mapped group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +145,23 @@ class Graph:
         group_lengths = {g.group_id: g.mapped for g in self.spec.groups}
         setups_above = self._setups_above()
         scopes = self._teardown_scopes()
+        lengths = tuple(task.mapped or group_lengths.get(mapped_groups[i]) for i, task in enumerate(self.spec.tasks))
+        length_sources = tuple(
+            tuple(sorted({self.index[t] for t in sources_of(length)})) if length else () for length in lengths
+        )
         watchers: list[list[Edge]] = [[] for _ in self.spec.tasks]
         for i in range(len(self.spec.tasks)):
             watched = (
                 [(u, Watch.RULE) for u in self._upstream[i]]
                 + [(s, Watch.SETUP) for s in setups_above[i]]
                 + [(s, Watch.SCOPE) for s in scopes[i]]
+                + [(s, Watch.LENGTH) for s in length_sources[i] if s not in self._upstream[i]]
             )
             for other, why in watched:
                 by_index = bool(mapped_groups[i]) and mapped_groups[other] == mapped_groups[i]
                 watchers[other].append(Edge(i, why, by_index))
         nodes = []
         for i, task in enumerate(self.spec.tasks):
-            length = task.mapped or group_lengths.get(mapped_groups[i])
             nodes.append(
                 Node(
                     index=i,
@@ -164,8 +170,8 @@ class Graph:
                     downstream=self._downstream[i],
                     watched_by=tuple(watchers[i]),
                     mapped_group=mapped_groups[i],
-                    length=length,
-                    length_sources=tuple(sorted({self.index[t] for t in sources_of(length)})) if length else (),
+                    length=lengths[i],
+                    length_sources=length_sources[i],
                     branchers=tuple(u for u in self._upstream[i] if self.spec.tasks[u].branches),
                     setups=setups_above[i],
                     scope=scopes[i],

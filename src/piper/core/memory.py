@@ -14,6 +14,8 @@ from datetime import datetime
 
 from piper.core.graph import Graph, Node, Watch
 from piper.core.trigger_rules import NOTHING, Tally
+from piper.core.triggers import StartTrigger, StopTrigger
+from piper.model.events import AssetEventOut
 from piper.model.ids import UNMAPPED
 from piper.model.run import Identity, Run, TaskInstance
 from piper.model.states import FINISHED, IN_FLIGHT, WAITING, TaskState
@@ -50,7 +52,15 @@ class RunEnded:
     run: Run
 
 
-Effect = Cancel | RunEnded
+@dataclass(frozen=True, slots=True)
+class AssetsChanged:
+    """An instance has succeeded, and by that changed these assets: whoever is scheduled by them must hear of it."""
+
+    instance: TaskInstance
+    assets: tuple[AssetEventOut, ...]
+
+
+Effect = Cancel | RunEnded | AssetsChanged | StartTrigger | StopTrigger
 
 
 @dataclass(slots=True)
@@ -291,6 +301,8 @@ class Facts:
 
     previous: Mapping[str, tuple[TaskState, ...]] | None = None
     """States of the run before, by task id, of the tasks asked for; None when there is no run before."""
+    previous_date: datetime | None = None
+    """The logical date of that run."""
     in_flight_elsewhere: Mapping[str, int] = field(default_factory=dict)
     """Instances in flight in other runs of the workflow, of tasks with a limit over all runs."""
     frozen: bool = False

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from piper.core import callbacks
+from piper.core.assets import changed_by
 from piper.core.graph import FAST_RULES, Edge, Node, Watch
 from piper.core.lengths import length_of
 from piper.core.memory import (
@@ -23,6 +24,7 @@ from piper.core.memory import (
     NO_FACTS,
     OUTER,
     SHARED,
+    AssetsChanged,
     Cancel,
     Changes,
     Facts,
@@ -48,6 +50,7 @@ from piper.core.task import (
     transition,
 )
 from piper.core.trigger_rules import NOTHING, Tally, Verdict, evaluate, evaluate_setups
+from piper.core.triggers import trigger_effects
 from piper.model.events import Clear, InstanceRef, Mark, MarkRun, TaskEvent
 from piper.model.ids import UNMAPPED, instance_id
 from piper.model.run import Callback, Run, TaskInstance
@@ -96,6 +99,8 @@ def step(memory: RunMemory, events: Iterable[RunEvent], now: datetime, facts: Fa
         draft.apply(event)
     draft.settle()
     draft.admit()
+    if draft.is_stuck():
+        draft.look_at_the_past()
     draft.close()
     return draft.changes
 
@@ -335,6 +340,12 @@ class _Draft:
             return ti
         if row.cancels and ti.state in IN_FLIGHT:
             self.changes.effects.append(Cancel(ti.identity))
+        if after.state is TaskState.SUCCESS and not isinstance(event, Marked):
+            changed = changed_by(node.spec, event)
+            if changed:
+                self.changes.effects.append(AssetsChanged(after, changed))
+        if TaskState.DEFERRED in (ti.state, after.state):
+            self.changes.effects += trigger_effects(ti, after, event, node.spec)
         self._set(key, ti, after)
         return after
 
@@ -346,6 +357,8 @@ class _Draft:
         more = (new.result_length is not None) - (old.result_length is not None)
         if more:
             self._results_of[key[0]] = self._results_of.get(key[0], 0) + more
+        if new.state is TaskState.NONE:
+            self._look_at([key])  # also when it was none before: it is no longer ready until it has been looked at
         if old.state is new.state:
             return
         self._count(key[0], old.state, -1)
@@ -353,8 +366,6 @@ class _Draft:
         was, is_now = old.state in FINISHED, new.state in FINISHED
         if was or is_now:
             self._tell_watchers(key, old.state if was else None, new.state if is_now else None)
-        if new.state is TaskState.NONE:
-            self._look_at([key])
 
     def _remember(self, old: TaskInstance) -> None:
         if old.id not in self.changes.created:
@@ -468,7 +479,7 @@ class _Draft:
         return verdict
 
     def _verdict_now(self, node: Node, map_index: int) -> Verdict:
-        if map_index == UNMAPPED and node.length_sources:
+        if node.length_sources:
             verdict = self._verdict_of_sources(node)
             if verdict is not Verdict.RUN:
                 return verdict
@@ -481,7 +492,10 @@ class _Draft:
             by_setups = evaluate_setups(self._seen(node, Watch.SETUP, map_index), map_index)
             if by_setups not in (Verdict.RUN, Verdict.WAIT):
                 return by_setups
-        by_rule = evaluate(node.spec.trigger_rule, self._seen(node, Watch.RULE, map_index), map_index)
+        seen = self._seen(node, Watch.RULE, map_index)
+        if map_index == UNMAPPED and node.mapped_group and not seen.total:
+            return by_setups  # all above it are instances of its group: it expands, and each index looks at its own
+        by_rule = evaluate(node.spec.trigger_rule, seen, map_index)
         if by_rule is not Verdict.RUN:
             return by_rule
         if node.scope:
@@ -535,13 +549,17 @@ class _Draft:
             return True
         states = previous.get(spec.task_id)
         if not states:
-            return spec.ignore_first_depends_on_past
+            return spec.ignore_first_depends_on_past or self._starts_after(spec, self.facts.previous_date)
         if not PAST_IS_GOOD.issuperset(states):
             return False
         if spec.wait_for_downstream:
             below = (previous.get(self.graph.nodes[d].spec.task_id, ()) for d in node.downstream)
             return all(PAST_IS_GOOD.issuperset(s) for s in below)
         return True
+
+    def _starts_after(self, spec: TaskSpec, date: datetime | None) -> bool:
+        """Whether a task was not yet meant to run on that date; as in Airflow that counts only with catchup."""
+        return self.graph.spec.schedule.catchup and spec.start is not None and date is not None and spec.start > date
 
     # --- mapping -------------------------------------------------------------------------------
 
@@ -749,11 +767,20 @@ class _Draft:
                 self._end_run(RunState.FAILED, "task_failure")
             else:
                 self._end_run(RunState.SUCCESS, "success")
-        elif self.in_flight == 0 and self.patient == 0 and self._is_deadlocked():
+        elif self.is_stuck():
             self._end_run(RunState.FAILED, "all_tasks_deadlocked")
 
-    def _is_deadlocked(self) -> bool:
-        """Nothing is ready, and nothing outside the run can change that."""
+    def look_at_the_past(self) -> None:
+        """Before a run is given up: `Facts` may be newer than the last look at the tasks that hang on them."""
+        for node in self.graph.remembers_past:
+            self._look_at(self.keys_of(node))
+        self.settle()
+        self.admit()
+
+    def is_stuck(self) -> bool:
+        """Nothing is under way or ready, and nothing outside the run can change that."""
+        if self.run.state is not RunState.RUNNING or not self.unfinished or self.in_flight or self.patient:
+            return False
         if any(number for number, entry in self.changes.ready.items() if entry is not None):
             return False
         if any(number not in self.changes.ready for number in self.memory.ready):

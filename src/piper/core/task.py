@@ -21,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from piper.core.retries import MAX_LOSSES, delay_after
+from piper.core.triggers import first_wait
 from piper.model.events import (
     Deferred,
     Failed,
@@ -125,10 +126,10 @@ def _decide(ti: TaskInstance, event: RuleDecided, at: Circumstances) -> TaskInst
 
 
 def _admit(ti: TaskInstance, _: Admitted, at: Circumstances) -> TaskInstance:
-    """A new try, or the next leg of the try that gave its slot back."""
+    """A new try, or the next leg of the try that gave its slot back. A try may begin with a wait for a trigger."""
     if ti.state is State.UP_FOR_RESCHEDULE:
         return replace(ti, state=State.SCHEDULED, leg=ti.leg + 1, due=None)
-    return replace(
+    begun = replace(
         ti,
         state=State.SCHEDULED,
         try_number=ti.try_number + 1,
@@ -140,6 +141,8 @@ def _admit(ti: TaskInstance, _: Admitted, at: Circumstances) -> TaskInstance:
         started_at=None,
         ended_at=None,
     )
+    wait = first_wait(at.spec, begun.identity)
+    return begun if wait is None else replace(_defer(begun, wait, at), started_at=at.now)
 
 
 def _pass(ti: TaskInstance, _: Passed, at: Circumstances) -> TaskInstance:
@@ -293,7 +296,7 @@ _LATE = FINISHED | {State.NONE, State.UP_FOR_RETRY, State.UP_FOR_RESCHEDULE}
 TABLE: tuple[Row, ...] = (
     # decided by the owner
     _row(_IDLE, RuleDecided, _ENDED_BY_RULE, _decide),
-    _row(_IDLE, Admitted, State.SCHEDULED, _admit),
+    _row(_IDLE, Admitted, frozenset({State.SCHEDULED, State.DEFERRED}), _admit),
     _row(State.NONE, Passed, State.SUCCESS, _pass),
     # handed out and begun
     _row(State.SCHEDULED, Granted, State.QUEUED, _grant, writer="executor"),

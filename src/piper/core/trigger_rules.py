@@ -117,7 +117,9 @@ def evaluate_setups(tally: Tally, map_index: int) -> Verdict:
 
 
 def _in_excess(tally: Tally, map_index: int) -> bool:
-    return bool(tally.removed and tally.success) and map_index >= tally.success
+    """Whether there are fewer above than there were, and none for this index. Known once all have ended: until then
+    an index would be in excess or not by the order in which they end."""
+    return bool(tally.removed and tally.success) and tally.done >= tally.total and map_index >= tally.success
 
 
 def _all_success(t: Tally, map_index: int) -> Verdict:

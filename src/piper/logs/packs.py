@@ -15,6 +15,7 @@ header.
 from __future__ import annotations
 
 import os
+import re
 from collections import OrderedDict
 
 PACKED = 16 << 10
@@ -71,7 +72,7 @@ class PackedLog:
 
     def __init__(self, folder: str, name: str) -> None:
         self._folder = folder
-        self._mark = MARK + name.encode() + b" "
+        self._header = re.compile(re.escape(MARK + name.encode()) + rb" (\d+) (\d+)\n")
         self._read: dict[str, int] = {}
         """Pack → how far it has been searched."""
         self._chunks: dict[int, bytes] = {}
@@ -117,16 +118,13 @@ class PackedLog:
 
     def _take_chunks(self, data: bytes) -> bool:
         found = False
-        at = data.find(self._mark)
-        while at >= 0:
-            begin = data.find(b"\n", at) + 1
-            offset, size = (int(number) for number in data[at + len(self._mark) : begin].split())
+        for header in self._header.finditer(data):  # one that is cut off, by a block or a full disk, is none
+            begin, offset, size = header.end(), int(header[1]), int(header[2])
             following = data.find(MARK, begin)
             end = min(begin + size, following if following >= 0 else len(data))
-            if begin and (following >= 0 or end == begin + size) and len(self._chunks.get(offset, b"")) < end - begin:
+            if (following >= 0 or end == begin + size) and len(self._chunks.get(offset, b"")) < end - begin:
                 self._chunks[offset] = data[begin:end]
                 found = True
-            at = data.find(self._mark, at + 1)
         return found
 
 

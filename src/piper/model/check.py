@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from piper.model.assets import problem_of_extra, problem_of_name
 from piper.model.errors import AuthorError, InvalidSpec
 from piper.model.ids import check_group_id, check_workflow_id
-from piper.model.schedule import ContinuousTimetable, NeverTimetable, Timetable
+from piper.model.schedule import AssetAliasKey, AssetKey, ContinuousTimetable, NeverTimetable, Timetable, keys_of
 from piper.model.spec import (
     FORMAT,
+    AssetRef,
     LengthExpression,
     LiteralLength,
     ResultLength,
@@ -28,6 +30,9 @@ from piper.model.states import TriggerRule
 
 TimetableCheck = Callable[[Timetable], None]
 """Raises an AuthorError when a timetable cannot be followed: `piper.timetables.check`."""
+
+LARGEST = (1 << 31) - 1
+"""The databases keep limits, slots and the like in 32 bits."""
 
 TAG_LENGTH = 100
 TASK_CALLBACKS = frozenset({"execute", "success", "failure", "retry", "skipped"})
@@ -114,8 +119,15 @@ def _workflow_problems(spec: WorkflowSpec) -> Iterator[AuthorError]:
             yield _problem(where, f"the link {link!r} of owner {owner!r} is no URL: write https://… or mailto:…")
     if unknown := set(spec.callbacks) - WORKFLOW_CALLBACKS:
         yield _problem(where, f"unknown callbacks {sorted(unknown)}: a workflow has {sorted(WORKFLOW_CALLBACKS)}")
-    if spec.max_active_runs < 0 or spec.max_active_tasks < 0 or spec.max_consecutive_failed_runs < 0:
+    limits = (spec.max_active_runs, spec.max_active_tasks, spec.max_consecutive_failed_runs)
+    if any(limit < 0 for limit in limits):
         yield _problem(where, "a limit on runs or tasks is negative")
+    if any(limit > LARGEST for limit in limits):
+        yield _problem(where, f"a limit on runs or tasks is beyond {LARGEST:,}: leave it out, or write 0, for none")
+    shown = (spec.display_name, spec.description, spec.owner, spec.schedule.summary, *spec.tags)
+    for text in shown:
+        if "\0" in text:
+            yield _problem(where, f"a name, description, owner or tag holds a NUL: {text[:40]!r}")
     if spec.run_timeout is not None and spec.run_timeout <= _ZERO:
         yield _problem(where, f"the run's timeout must be positive, not {spec.run_timeout}")
     if isinstance(spec.schedule.timetable, ContinuousTimetable) and spec.max_active_runs > 1:
@@ -124,6 +136,10 @@ def _workflow_problems(spec: WorkflowSpec) -> Iterator[AuthorError]:
         for name, param in spec.params.items():
             if param.required:
                 yield _problem(where, f"param {name!r} has no default, and the schedule cannot give it a value")
+    condition = getattr(spec.schedule.timetable, "condition", None)
+    for key in keys_of(condition):
+        for reason in _asset_problems(key):
+            yield _problem(where, f"the schedule {reason}")
     if spec.result_task and all(task.task_id != spec.result_task for task in spec.tasks):
         yield _problem(where, f"the result is that of task {spec.result_task!r}, which does not exist")
 
@@ -271,8 +287,13 @@ def _value_problems(task: TaskSpec) -> Iterator[str]:
         yield "has no operator"
     if not task.pool:
         yield "has no pool"
-    if task.pool_slots < 1:
-        yield f"takes {task.pool_slots} slots of its pool: at least 1"
+    if not 1 <= task.pool_slots <= LARGEST:
+        yield f"takes {task.pool_slots} slots of its pool: at least 1, at most {LARGEST:,}"
+    if abs(task.priority) > LARGEST:
+        yield f"has priority {task.priority}: at most {LARGEST:,}"
+    for name, text in (("operator", task.operator), ("pool", task.pool), ("queue", task.queue)):
+        if "\0" in text:
+            yield f"has a NUL in its {name}: {text[:40]!r}"
     if task.execution_timeout is not None and task.execution_timeout <= _ZERO:
         yield f"has an execution timeout of {task.execution_timeout}: it must be positive"
     if task.memory_limit is not None and task.memory_limit <= 0:
@@ -284,6 +305,8 @@ def _value_problems(task: TaskSpec) -> Iterator[str]:
         yield f"has unknown callbacks {sorted(unknown)}: there are {sorted(TASK_CALLBACKS)}"
     if task.start is not None and task.end is not None and task.end < task.start:
         yield f"ends ({task.end}) before it starts ({task.start})"
+    for named in (*task.inlets, *task.outlets):
+        yield from _asset_problems(named)
     if task.sensor is not None:
         if task.sensor.mode not in SENSOR_MODES:
             yield f"has mode {task.sensor.mode!r}: a sensor's is one of {', '.join(SENSOR_MODES)}"
@@ -291,9 +314,20 @@ def _value_problems(task: TaskSpec) -> Iterator[str]:
             yield "has a negative poke interval or timeout"
 
 
+def _asset_problems(named: AssetKey | AssetAliasKey | AssetRef) -> Iterator[str]:
+    names = (named.name,) if isinstance(named, AssetAliasKey) else (named.name, named.uri)
+    if not any(names):
+        yield "names an asset without a name or URI"
+    for name in names:
+        if problem := problem_of_name(name):
+            yield f"names asset {problem}"
+    if isinstance(named, AssetRef) and (problem := problem_of_extra(named.extra)):
+        yield f"names asset {named.name[:40]!r}, whose extra {problem}"
+
+
 def _retry_problems(retry: RetrySpec) -> Iterator[str]:
-    if retry.retries < 0:
-        yield f"is retried {retry.retries} times: 0 or more"
+    if not 0 <= retry.retries < LARGEST:
+        yield f"is retried {retry.retries} times: 0 or more, and less than {LARGEST:,}"
     if retry.delay < _ZERO or (retry.max_delay is not None and retry.max_delay < _ZERO):
         yield "has a negative retry delay"
     if retry.multiplier < 0:

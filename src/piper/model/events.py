@@ -167,7 +167,26 @@ class PauseChanged(Struct, frozen=True, tag="pause_changed"):
     paused: bool
 
 
-WorkflowEvent = SpecPublished | PauseChanged
+class AssetChanged(Struct, frozen=True, tag="asset_changed"):
+    """An event of an asset that the workflow is scheduled by; said once to each such workflow."""
+
+    workflow_id: str
+    event: int
+    """Number of the asset's event."""
+    asset: int
+    """Number of the asset."""
+    at: datetime
+
+
+class ForgetAssets(Struct, frozen=True, tag="forget_assets", omit_defaults=True):
+    """A person wants no run to come of what a workflow has heard of assets until now."""
+
+    workflow_id: str
+    asset: int | None = None
+    """Number of the asset that this is about; None: every one."""
+
+
+WorkflowEvent = SpecPublished | PauseChanged | AssetChanged | ForgetAssets
 
 
 # --- commands to a backfill ---------------------------------------------------------------------

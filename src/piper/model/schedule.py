@@ -10,6 +10,7 @@ only as IANA names inside a timetable.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -117,6 +118,15 @@ class AssetAny(Struct, frozen=True, tag="any"):
 
 
 AssetCondition = AssetKey | AssetAliasKey | AssetAll | AssetAny
+
+
+def keys_of(condition: AssetCondition | None) -> Iterator[AssetKey | AssetAliasKey]:
+    """The assets and aliases that a condition is about."""
+    if isinstance(condition, AssetAll | AssetAny):
+        for part in condition.parts:
+            yield from keys_of(part)
+    elif condition is not None:
+        yield condition
 
 
 class AssetTimetable(Struct, frozen=True, tag="assets"):

@@ -36,6 +36,10 @@ MAX_XCOM = 16 << 20
 INLINE_XCOM = 64 << 10
 """Bytes of JSON up to which an XCom value lives in its row; longer ones in the artifact store."""
 
+MAX_WAIT = 1 << 20
+"""Bytes of JSON of what a trigger is made with and its task is resumed with, and of what a trigger says when it fires:
+they are kept in the rows of the instance and of its trigger, and in its owner's memory."""
+
 
 # --- executor → worker --------------------------------------------------------------------------
 
@@ -110,6 +114,10 @@ class TaskContext(Struct, frozen=True, omit_defaults=True):
     """Small upstream values that the arguments refer to, `"task_id/key"` → JSON text."""
     log: str = ""
     """Where its log goes, relative to the log store's root."""
+    assets: tuple[AssetRef, ...] = ()
+    """What the references by name or URI alone, among its inlets and outlets, stand for."""
+    inactive_assets: tuple[AssetRef, ...] = ()
+    """Those of its inlets and outlets that are not active: user code may not be entered."""
     callback: Callback | None = None
     """This is not the execution of a task, but of something that is to be called about it, or about its run."""
 

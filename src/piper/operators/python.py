@@ -176,11 +176,22 @@ class AssetOperator(PythonOperator):
     def determine_kwargs(self, context: Mapping[str, Any]) -> Mapping[str, Any]:
         """The function's arguments, by the names of its parameters."""
         made = {"self": self.outlets[0] if len(self.outlets) == 1 else tuple(self.outlets)}
-        read = {inlet.name: inlet for inlet in self.inlets if hasattr(inlet, "name")}
+        read = {inlet.name: self._resolved(inlet, context) for inlet in self.inlets if hasattr(inlet, "name")}
         special = {"context": context, "outlet_events": context["outlet_events"]}
         known = read | made | special
         parameters = signature_of(self.python_callable).parameters
         return {name: known[name] for name in parameters if name in known}
+
+    def _resolved(self, inlet: Any, context: Mapping[str, Any]) -> Any:
+        from piper.sdk.execution.asset_events import resolve  # few tasks have assets
+
+        found = resolve(context["ti"].execution, inlet)
+        if found is None:
+            raise AirflowException(
+                f"there is no active asset named {inlet.name!r}, which is a parameter of the function of "
+                f"@asset {self.definition_name!r}: define it, or name the parameter like one that is defined"
+            )
+        return found
 
 
 # --- @task, @task.branch, @task.short_circuit ---------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from piper.core.graph import Graph
 from piper.core.memory import RunMemory
-from piper.core.starts import Lane, lane_of, limit_of
+from piper.core.starts import OWN_LANE, Lane, lane_of, limit_of
 from piper.model.backfill import Backfill
 from piper.model.run import Run, TaskInstance
 from piper.model.spec import decode_spec
@@ -126,6 +126,12 @@ class RunBook:
         """The other active runs of its workflow."""
         group = self.workflows.get(memory.run.workflow_id)
         return (m for m in (group.runs.values() if group else ()) if m.run.id != memory.run.id)
+
+    def unfinished(self, workflow_id: str) -> int:
+        """Runs of the workflow itself, backfills apart, that have not ended."""
+        group = self.workflows.get(workflow_id)
+        runs = () if group is None else (memory.run for memory in group.runs.values())
+        return sum(1 for run in runs if lane_of(run) == OWN_LANE and not run.state.finished)
 
     def refresh(self, workflow: ScheduledWorkflow) -> None:
         """A workflow's row has changed."""

@@ -10,6 +10,9 @@ from sqlalchemy import Connection
 from piper.core import callbacks
 from piper.core.memory import Changes, RunMemory
 from piper.model.workflow import ScheduledWorkflow
+from piper.scheduler.assets import emissions_of
+from piper.scheduler.triggers import apply_trigger_effects
+from piper.store.asset_events import emit
 from piper.store.database import Database, Fence
 from piper.store.events import delete_events
 from piper.store.instances import insert_instances, move_instances
@@ -80,5 +83,7 @@ class Batch:
             [(changes.before[ti.id], ti) for _, changes in self.steps for ti in changes.updated()],
             self.now,
         )
+        apply_trigger_effects(connection, self.steps, self.now)
+        emit(connection, emissions_of(self.steps), self.now)
         set_flags(connection, list(self.workflows.values()))
         delete_events(connection, self.events)

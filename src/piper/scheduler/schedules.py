@@ -10,7 +10,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from piper.core.due import Cursor, due_runs, plan
-from piper.core.starts import OWN_LANE, lane_of
 from piper.model.ids import run_id_for
 from piper.model.run import Run
 from piper.model.schedule import RunDates
@@ -63,7 +62,9 @@ class Schedules:
 
     def _planned(self, workflow: ScheduledWorkflow, now: datetime) -> ScheduledWorkflow:
         schedule = self._book.graphs.get(workflow.spec_hash).spec.schedule
-        cursor = plan(schedule, Cursor(workflow.last_dates, workflow.next_dates), now, self._unfinished(workflow))
+        cursor = plan(
+            schedule, Cursor(workflow.last_dates, workflow.next_dates), now, self._book.unfinished(workflow.workflow_id)
+        )
         return self._with_cursor(replace(workflow, planned_spec=workflow.spec_hash), cursor)
 
     def _create_due(self, fence: Fence, shards: Collection[int], now: datetime) -> tuple[list[Run], bool]:
@@ -76,7 +77,7 @@ class Schedules:
         looked_at: list[tuple[ScheduledWorkflow, Cursor]] = []
         for workflow in workflows:
             schedule = self._book.graphs.get(workflow.spec_hash).spec.schedule
-            unfinished = self._unfinished(workflow)
+            unfinished = self._book.unfinished(workflow.workflow_id)
             room = max(0, workflow.max_active_runs - unfinished)
             due = due_runs(schedule, Cursor(workflow.last_dates, workflow.next_dates), now, room, unfinished)
             rows += [row_from_run(_scheduled_run(workflow, dates, now), workflow.file) for dates in due.runs]
@@ -97,15 +98,7 @@ class Schedules:
         return made, True
 
     def _is_full(self, workflow: ScheduledWorkflow, filled: Counter[str]) -> bool:
-        return self._unfinished(workflow) + filled[workflow.workflow_id] >= workflow.max_active_runs
-
-    def _unfinished(self, workflow: ScheduledWorkflow) -> int:
-        """Runs of the workflow itself, backfills apart, that have not ended."""
-        group = self._book.workflows.get(workflow.workflow_id)
-        if group is None:
-            return 0
-        runs = (memory.run for memory in group.runs.values())
-        return sum(1 for run in runs if lane_of(run) == OWN_LANE and not run.state.finished)
+        return self._book.unfinished(workflow.workflow_id) + filled[workflow.workflow_id] >= workflow.max_active_runs
 
     def _with_cursor(self, workflow: ScheduledWorkflow, cursor: Cursor, *, waits: bool = False) -> ScheduledWorkflow:
         """The workflow with its cursor moved.

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from piper.core.memory import Cancel, Changes, Facts, RunEnded, RunMemory
+from piper.core.memory import AssetsChanged, Cancel, Changes, Facts, RunEnded, RunMemory
 from piper.core.outcomes import after_run
 from piper.core.run import Begin, Due, PastChanged, RunEvent, RunOverdue, step
 from piper.core.starts import OWN_LANE, lane_of
@@ -20,11 +20,13 @@ from piper.model.events import BackfillCommand, PauseChanged, RunQueued, SpecPub
 from piper.model.run import Identity, Run, TaskInstance
 from piper.model.states import RunState, RunType, TaskState
 from piper.model.workflow import ScheduledWorkflow
+from piper.scheduler.assets import AssetNews, AssetQueues
 from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
 from piper.scheduler.repinning import on_wanted_version
 from piper.scheduler.schedules import Schedules
+from piper.scheduler.triggers import concern_the_triggerer
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.database import Database, Fence
 from piper.store.events import StoredEvent, pending_events
@@ -83,6 +85,7 @@ class SchedulerService(Service):
         self._by_time = by_time
         self.book = RunBook(database)
         self._schedules = Schedules(database, self.book)
+        self._assets = AssetQueues(database, self.book)
         self._backfills = Backfills(database, self.book)
         self._epochs: Mapping[int, int] = {}
         self._news: dict[int, list[RunEvent]] = {}
@@ -125,7 +128,7 @@ class SchedulerService(Service):
         except Exception:
             self._forget_everything()  # what was decided may or may not be written: read it all again
             raise
-        busy = undecided or made_runs or filling or bool(self._startable) or bool(self._news)
+        busy = undecided or made_runs or filling or bool(self._startable) or bool(self._news) or self._assets.has_work
         return 0.0 if busy or len(stored) == EVENTS_PER_TICK else self._seconds_to_wait(now)
 
     def _seconds_to_wait(self, now: datetime) -> float:
@@ -150,6 +153,7 @@ class SchedulerService(Service):
                 instances = instances_of_runs(connection, (r.id for r in runs))
             self._backfills.load(won)
             self._take_in((run, instances[run.id]) for run in runs)
+            self._assets.take_over(won)
             self._schedules_looked_at = None
         self._epochs = epochs
 
@@ -174,6 +178,7 @@ class SchedulerService(Service):
         self._timers.clear()
         self._startable.clear()
         self._followers.clear()
+        self._assets.forget_everything()
 
     # --- what has happened ---------------------------------------------------------------------
 
@@ -187,6 +192,9 @@ class SchedulerService(Service):
         for_workflows = [s for s in stored if isinstance(s.event, SpecPublished | PauseChanged)]
         if for_workflows:
             self._hear_of_workflows(for_workflows, fence, now)
+        if self._by_time:
+            self._follow_assets([s for s in stored if isinstance(s.event, AssetNews)], fence, now)
+            stored = [s for s in stored if not isinstance(s.event, AssetNews)]
         for_backfills = [s for s in stored if isinstance(s.event, BackfillCommand)]
         if for_backfills:
             self._startable |= self._backfills.hear(for_backfills, fence, now)
@@ -217,7 +225,12 @@ class SchedulerService(Service):
             workflows[workflow.workflow_id] = batch.workflows[workflow.workflow_id] = workflow
         batch.commit(self._database, fence)
         self._remember(batch)
+        self._assets.reconsider(workflows)
         self._schedules_looked_at = None
+
+    def _follow_assets(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> None:
+        """Apply news of assets, and make the runs that they call for."""
+        self._take_in((run, []) for run in self._assets.follow(events, fence, now))
 
     def _follow_schedules(self, fence: Fence, now: datetime) -> bool:
         """Make the runs that are due; looks at the database when something may be due, or once a poll."""
@@ -373,30 +386,33 @@ class SchedulerService(Service):
     def _facts(self, memory: RunMemory) -> Facts:
         graph = memory.graph
         group = self.book.workflows.get(memory.run.workflow_id)
+        previous, previous_date = self._past_of(memory) if graph.remembers_past else (None, None)
         return Facts(
-            previous=self._past_of(memory) if graph.remembers_past else None,
+            previous=previous,
+            previous_date=previous_date,
             in_flight_elsewhere=self._in_flight_elsewhere(memory) if graph.limited_across_runs else {},
             frozen=group is not None and group.workflow.paused,
         )
 
-    def _past_of(self, memory: RunMemory) -> Mapping[str, tuple[TaskState, ...]] | None:
-        """The states of the tasks of the run before that this run looks at."""
+    def _past_of(self, memory: RunMemory) -> tuple[Mapping[str, tuple[TaskState, ...]] | None, datetime | None]:
+        """The states of the tasks of the run before that this run looks at, and its date."""
         run, graph = memory.run, memory.graph
         backfill = self.book.backfills.get(run.backfill or OWN_LANE)
         if run.logical_date is None or (backfill is not None and run.logical_date == backfill.first_date):
-            return None
+            return None, None
         types = (RunType.SCHEDULED, RunType.BACKFILL) if graph.spec.schedule.catchup else ()
         nodes = {n for i in graph.remembers_past for n in (i, *graph.nodes[i].downstream)}
         wanted = [graph.nodes[n].spec.task_id for n in sorted(nodes)]
         with self._database.read() as connection:
-            before = previous_run(connection, run.workflow_id, run.logical_date, types)
-            if before is None:
-                return None
+            found = previous_run(connection, run.workflow_id, run.logical_date, types)
+            if found is None:
+                return None, None
+            before, date = found
             self._followers.setdefault(before, set()).add(run.id)
             states = states_of_tasks(connection, before, wanted)
             if not states and _has_yet_to_begin(runs_by_number(connection, [before])):
-                return dict.fromkeys(wanted, (TaskState.NONE,))  # its tasks have not run: they are not missing
-            return states
+                return dict.fromkeys(wanted, (TaskState.NONE,)), date  # they have not run: they are not missing
+            return states, date
 
     def _in_flight_elsewhere(self, memory: RunMemory) -> dict[str, int]:
         counts: Counter[str] = Counter()
@@ -440,12 +456,13 @@ class SchedulerService(Service):
     def _remember(self, batch: Batch) -> None:
         """Make the committed batch true in memory, and tell those whom it concerns."""
         cancelled: list[Identity] = []
-        scheduled = False
+        scheduled = assets = False
         for workflow in batch.workflows.values():
             self._refresh(workflow)
+        for memory, _ in batch.steps:  # before any of them gives another something to look at
+            self._news.pop(memory.run.id, None)
         for memory, changes in batch.steps:
             run = memory.run.id
-            self._news.pop(run, None)
             self._troubles.pop(run, None)
             moved = changes.run.state is not memory.run.state
             repinned = changes.run.spec_hash != memory.run.spec_hash
@@ -456,6 +473,7 @@ class SchedulerService(Service):
             self._note_callbacks(memory.run, changes)
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
+            assets = assets or any(isinstance(e, AssetsChanged) for e in changes.effects)
             if moved or memory.run.state.finished:
                 self._file(memory)
             if repinned:
@@ -465,6 +483,10 @@ class SchedulerService(Service):
             self._cancel(cancelled)
         if scheduled:
             self._wakeups.notify("executor")
+        if assets:  # whoever owns what is scheduled by them, this one included
+            self._wakeups.notify("scheduler")
+        if any(concern_the_triggerer(changes) for _, changes in batch.steps):
+            self._wakeups.notify("triggerer")
 
     def _note_callbacks(self, run: Run, changes: Changes) -> None:
         """A callback that fails changes nothing; but somebody should look."""
@@ -479,6 +501,8 @@ class SchedulerService(Service):
         run = memory.run
         self.book.file(memory)
         self._startable.add(run.workflow_id)
+        if run.state.finished:
+            self._assets.run_ended(run.workflow_id)
         if run.state is RunState.RUNNING:
             self._set_timeout(memory)
 

@@ -289,6 +289,15 @@ class Metadata:
     alias: AssetAlias | None = None
 
 
+def from_reference(named: AssetReference | data.AssetAliasKey) -> BaseAsset:
+    """The asset, reference or alias that a task's spec names."""
+    if isinstance(named, data.AssetAliasKey):
+        return AssetAlias(named.name)
+    if named.name and named.uri:
+        return Asset(named.name, named.uri, group=named.group, extra=named.extra)
+    return AssetNameRef(named.name) if named.name else AssetUriRef(named.uri)
+
+
 def condition_of(assets: Any) -> BaseAsset:
     """An asset, a collection of assets (all of them), or an expression, as one condition.
 

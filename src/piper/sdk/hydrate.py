@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from piper.model.errors import InvalidSpec
-from piper.model.spec import TaskSpec
+from piper.model.schedule import AssetAliasKey
+from piper.model.spec import AssetRef, TaskSpec
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS
 from piper.sdk.batteries import INSTALLED
@@ -106,9 +107,19 @@ def _common_arguments(task: TaskSpec) -> dict[str, Any]:
         "retries": task.retry.retries,
         "map_index_template": task.map_index_template or None,
         "params": _params(task.params),
+        "inlets": _assets(task.inlets),
+        "outlets": _assets(task.outlets),
     }
     assert found.keys() <= OPERATOR_ARGUMENTS
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _assets(named: Sequence[AssetRef | AssetAliasKey]) -> list[Any] | None:
+    if not named:
+        return None
+    from piper.sdk.assets import from_reference  # few tasks have assets
+
+    return [from_reference(each) for each in named]
 
 
 def _params(params: Mapping[str, Any]) -> dict[str, Param] | None:

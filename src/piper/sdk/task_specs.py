@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from piper.model.errors import InvalidSpec
 from piper.model.spec import Json, SensorSpec, SourceLocation, TaskSpec
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, duration
 from piper.sdk.batteries import INSTALLED
 from piper.sdk.data import NotData, NotSerializable, to_data
+from piper.sdk.execution import serde
 from piper.sdk.execution.listening import listeners
 from piper.sdk.importing import path_of
 from piper.sdk.mapping import DecoratedMappedOperator, DictOfLists, MappedOperator
@@ -231,7 +234,9 @@ def _add_nature(task: AbstractOperator, operator: type[BaseOperator], fields: di
         if isinstance(other, str) and other and "{" not in other:
             fields[name] = other
     if getattr(look_at, "start_from_trigger", False) and getattr(look_at, "start_trigger_args", None):
-        fields["start_from_trigger"] = _trigger_data(look_at.start_trigger_args)
+        trigger = _trigger_data(look_at.start_trigger_args)
+        if trigger is not None:
+            fields["start_from_trigger"] = trigger
 
 
 def _gives_work(task: AbstractOperator, fields: Mapping[str, Any]) -> bool:
@@ -266,11 +271,23 @@ class _Shared:
         return SensorSpec(**fields)
 
 
-def _trigger_data(arguments: Any) -> dict[str, Json]:
+def _trigger_data(arguments: Any) -> dict[str, Json] | None:
+    """What the task waits for from its beginning, in the form in which a deferral is stored.
+
+    None if that is known only while the task runs (a template, a result of another task) or has no such form: then
+    the task takes a worker first, which defers, or says what is wrong.
+    """
+    try:
+        given = serde.to_json(arguments.trigger_kwargs or {}), serde.to_json(arguments.next_kwargs or {})
+    except (TypeError, ValueError):
+        return None
+    text = msgspec.json.encode(given)
+    if b"{{" in text or b"{%" in text:
+        return None
     return {
         "trigger": arguments.trigger_cls,
-        "arguments": to_data(arguments.trigger_kwargs or {}),
+        "arguments": given[0],
         "method": arguments.next_method,
-        "method_arguments": to_data(arguments.next_kwargs or {}),
+        "method_arguments": given[1],
         "timeout": arguments.timeout.total_seconds() if arguments.timeout else None,
     }

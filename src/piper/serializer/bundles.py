@@ -2,8 +2,9 @@
 
 A scan reads the directory entries and their stat; contents are read only of files whose stat is not
 what it was. What is left out: hidden files, `__pycache__`, what `.piperignore` says (patterns of
-`.gitignore`, per directory), links that lead out of the folder. What `.airflowignore` says stays in
-the bundle, so that it can be imported, and is not loaded as a workflow file: Airflow's meaning.
+`.gitignore`, per directory), links that lead out of the folder, names that are not UTF-8. What
+`.airflowignore` says stays in the bundle, so that it can be imported, and is not loaded as a workflow
+file: Airflow's meaning.
 """
 
 from __future__ import annotations
@@ -163,6 +164,9 @@ class FolderScanner:
             if name[0] == "." or name == "__pycache__":
                 continue
             path = prefix + name
+            if not _is_text(name):  # manifests are JSON, and a task could not be told of it
+                found.left_out[path.encode(errors="backslashreplace").decode()] = "its name is not UTF-8"
+                continue
             linked = entry.is_symlink()
             true_path = os.path.realpath(entry.path) if linked else entry.path
             if linked and not self._within(true_path):
@@ -300,6 +304,15 @@ def _true_path(file: BinaryIO) -> str:
     """Where an open file is. The kernel's word for it, since its name may have been replaced by a link by now."""
     known_to_kernel = f"/proc/self/fd/{file.fileno()}"
     return os.path.realpath(known_to_kernel if os.path.exists(known_to_kernel) else file.name)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is text, rather than bytes that Python could only note down (PEP 383)."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _stat_key(seen: os.stat_result) -> StatKey:

@@ -55,7 +55,8 @@ class FailedFile:
     @property
     def text(self) -> str:
         """The whole error as people read it; the first line says what matters."""
-        return "\n\n".join(part for part in (self.message, self.traceback.rstrip(), self._printed()) if part)
+        text = "\n\n".join(part for part in (self.message, self.traceback.rstrip(), self._printed()) if part)
+        return without_nul(text)
 
     def _printed(self) -> str:
         return f"It printed:\n{self.output.rstrip()}" if self.output.strip() and not self.traceback else ""
@@ -63,8 +64,16 @@ class FailedFile:
 
 Outcome = LoadedFile | FailedFile
 
+MOST_LINES = (1 << 31) - 1
+"""A line beyond this is none: a file may claim any (SyntaxError takes what it is given), the database has 32 bits."""
+
 _FRAME = re.compile(rb'File "([^"\n]*)", line (\d+) in ')
 _DUMP = b"most recent call first"
+
+
+def without_nul(text: str) -> str:
+    """The text with a visible sign for what PostgreSQL cannot hold."""
+    return text.replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def already_defined(outcome: LoadedFile, workflow_id: str, where: str) -> FailedFile:
@@ -75,6 +84,17 @@ def already_defined(outcome: LoadedFile, workflow_id: str, where: str) -> Failed
         message=f"workflow id {workflow_id!r} is already defined {where}: choose another",
         error_file=outcome.file,
         line=line or None,
+        seconds=outcome.seconds,
+        output=outcome.output,
+    )
+
+
+def cannot_be_stored(outcome: Outcome, why: str) -> FailedFile:
+    """What becomes of a file that says something the database cannot hold."""
+    return FailedFile(
+        file=outcome.file,
+        message=f"what it defines cannot be stored: {why}",
+        error_file=outcome.file,
         seconds=outcome.seconds,
         output=outcome.output,
     )

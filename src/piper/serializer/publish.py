@@ -19,7 +19,9 @@ from piper.model.events import SpecPublished
 from piper.model.ids import SERIALIZER_SHARD, shard_of
 from piper.serializer.bundles import FOLDER, Bundle
 from piper.serializer.changes import Claims, FileName, Tree, reload_moment, retry_moment
-from piper.serializer.outcomes import CheckedSpec, FailedFile, LoadedFile
+from piper.serializer.namings import give_assets_to_team, name_assets
+from piper.serializer.outcomes import MOST_LINES, CheckedSpec, FailedFile, LoadedFile, without_nul
+from piper.store.assets import forget_namings
 from piper.store.bundles import (
     SourceFile,
     bundle_rows,
@@ -100,6 +102,7 @@ class Publisher:
                 if row is None or (row.team, row.kind, row.location) != (bundle.team, bundle.kind, str(bundle.folder)):
                     save_bundle(connection, bundle.name, bundle.team, bundle.kind, str(bundle.folder))
                     give_to_team(connection, bundle.name, bundle.team)
+                    give_assets_to_team(connection, bundle.name, bundle.team, now)
             for name, row in rows.items():
                 if row.kind == FOLDER:
                     told += _tell_stale(connection, self.claims.drop(name), now)
@@ -179,6 +182,15 @@ class Publisher:
         add_versions(connection, [row for row, before in rewritten if row.version > before.version], now)
         replace_versions(connection, [row for row, before in rewritten if row.version == before.version], now)
         news = [row for row in rows if self._is_news(row, standing.get(row.workflow_id))]
+        other = {row.workflow_id for row in news} | {
+            row.workflow_id for row, before in known if _is_elsewhere(row, before)
+        }
+        name_assets(
+            connection,
+            [one.spec for _, one in specs if one.spec.workflow_id in other],
+            publication.bundle.team,
+            now,
+        )
         events = (SpecPublished(row.workflow_id, row.spec_hash) for row in news)
         append_events(connection, [event_row(shard_of(event.workflow_id), None, event, now) for event in events])
         return len(news)
@@ -260,7 +272,8 @@ class Publisher:
                 reload_at=retry_moment(failure.seconds, now),
             )
             owners = owners_of_file(connection, bundle.name, failure.file)
-            save_failed(connection, bundle.name, bundle.team, row, failure.error_file, failure.line, owners, now)
+            line = failure.line if failure.line is None or 0 <= failure.line <= MOST_LINES else None
+            save_failed(connection, bundle.name, bundle.team, row, without_nul(failure.error_file), line, owners, now)
             files[failure.file] = row
 
 
@@ -284,7 +297,9 @@ def _is_elsewhere(row: PublishedWorkflow, before: StandingWorkflow) -> bool:
 
 
 def _tell_stale(connection: Connection, gone: Iterable[str], now: datetime) -> int:
-    """Tell the owners of workflows that no file defines any more."""
-    rows = [event_row(shard_of(one), None, SpecPublished(one, stale=True), now) for one in sorted(gone)]
+    """Tell the owners of workflows that no file defines any more. They name no assets any more either."""
+    ids = sorted(gone)
+    forget_namings(connection, ids, now)
+    rows = [event_row(shard_of(one), None, SpecPublished(one, stale=True), now) for one in ids]
     append_events(connection, rows)
     return len(rows)

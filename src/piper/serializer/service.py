@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import piper
-from piper.model.errors import FenceLost
+from piper.model.errors import FenceLost, Invalid
 from piper.model.ids import SERIALIZER_SHARD
 from piper.model.spec import FORMAT
 from piper.serializer.bundles import (
@@ -30,7 +30,7 @@ from piper.serializer.bundles import (
 )
 from piper.serializer.changes import FileName, Tree, must_load
 from piper.serializer.contention import resolve
-from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome
+from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome, cannot_be_stored
 from piper.serializer.publish import CHUNK, Publication, Publisher
 from piper.serializer.snapshots import SnapshotStore
 from piper.serializer.supervisor import Loader, LoadRequest
@@ -312,12 +312,30 @@ class SerializerService(Service):
             return
         now = self._clock.now()
         for (followed, tree), outcomes in self._ready().items():
-            loaded = [outcome for outcome in outcomes if isinstance(outcome, LoadedFile)]
-            failed = [outcome for outcome in outcomes if isinstance(outcome, FailedFile)]
-            publication = Publication(bundle=followed.bundle, tree=tree, loaded=loaded, failed=failed)
-            self._tell_owners(self._publisher.publish(publication, fence, now))
-            _report(followed.bundle, outcomes)
+            self._publish_outcomes(followed.bundle, tree, outcomes, fence, now)
             followed.plan_at = now  # if the tree was an old one, or when to load again must be seen
+
+    def _publish_outcomes(
+        self, bundle: Bundle, tree: Tree, outcomes: Sequence[Outcome], fence: Fence, now: datetime
+    ) -> None:
+        """Publish these together; if the database cannot hold something of them, each alone.
+
+        So that one file with such a value is an error of that file, and does not keep all others from being published.
+        """
+        loaded = [outcome for outcome in outcomes if isinstance(outcome, LoadedFile)]
+        failed = [outcome for outcome in outcomes if isinstance(outcome, FailedFile)]
+        publication = Publication(bundle=bundle, tree=tree, loaded=loaded, failed=failed)
+        try:
+            self._tell_owners(self._publisher.publish(publication, fence, now))
+        except Invalid as error:
+            self._publisher.read(self._bundles)  # part of it may have been written, and more remembered
+            if len(outcomes) == 1 and failed:
+                raise
+            for outcome in outcomes:
+                alone = outcome if len(outcomes) > 1 else cannot_be_stored(outcome, str(error))
+                self._publish_outcomes(bundle, tree, [alone], fence, now)
+        else:
+            _report(bundle, outcomes)
 
     def _ready(self) -> Mapping[tuple[_Followed, Tree], Sequence[Outcome]]:
         """The outcomes that can be published, by bundle and tree; the others wait for the file they contend with."""

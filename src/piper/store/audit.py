@@ -4,6 +4,9 @@ A row's hash covers the row and the hash of the row before it, so that a row whi
 put in later no longer fits its neighbours. What a chain alone cannot show is the loss of its newest rows:
 `verify` therefore tells the head of each chain, to be kept elsewhere and compared.
 
+The database itself refuses to change or to remove a row (`schema.AUDIT_GUARDS`); who may change its tables can lift
+that, and is found out by the chain.
+
 The row is written in the transaction of the change, as its last statement: `append` holds the team's chain
 until the commit (the global lock order of architecture §5 ends with the audit).
 """

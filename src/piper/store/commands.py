@@ -11,13 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from piper.model.events import Event
 from piper.model.ids import shard_of
 from piper.model.states import RunState
+from piper.store.assets import forget_namings
 from piper.store.events import event_row
-from piper.store.schema import attempt, backfill, bundle, event, run, task_instance, workflow, workflow_version, xcom
+from piper.store.schema import (
+    asset_delivery,
+    asset_queue,
+    attempt,
+    backfill,
+    bundle,
+    event,
+    run,
+    task_instance,
+    trigger,
+    workflow,
+    workflow_version,
+    xcom,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +50,10 @@ def send(connection: Connection, workflow_id: str, number: int | None, command: 
 
 def count_pending(connection: Connection, commands: Sequence[Sent]) -> int:
     """How many of these commands have not been applied yet."""
-    still = or_(*(and_(event.c.id == command.id, event.c.created_at == command.at) for command in commands))
-    return connection.execute(select(func.count()).where(still)).scalar_one()
+    # The moments are compared here: a condition for each command would be deeper than SQLite's parser goes.
+    rows = connection.execute(select(event.c.id, event.c.created_at).where(event.c.id.in_([c.id for c in commands])))
+    present = {(row.id, row.created_at) for row in rows}
+    return sum((command.id, command.at) in present for command in commands)
 
 
 # --- workflows ----------------------------------------------------------------------------------
@@ -58,17 +74,22 @@ def find_unended_backfill(connection: Connection, workflow_id: str) -> int | Non
     ).scalar()
 
 
-def delete_workflow(connection: Connection, workflow_id: str) -> int:
+def delete_workflow(connection: Connection, workflow_id: str, now: datetime) -> int:
     """Remove a workflow with its versions and its whole history; returns how many runs there were.
 
-    Specs stay: they are shared by hash, and collected by a chore. Nothing of it may be running.
+    Specs stay: they are shared by hash, and collected by a chore. So do the events of assets that it has caused, which
+    are history of the assets. Nothing of it may be running.
     """
     numbers = select(run.c.id).where(run.c.workflow_id == workflow_id).scalar_subquery()
     instances = select(task_instance.c.id).where(task_instance.c.run.in_(numbers)).scalar_subquery()
     connection.execute(attempt.delete().where(attempt.c.instance.in_(instances)))
     connection.execute(xcom.delete().where(xcom.c.run.in_(numbers)))
+    connection.execute(trigger.delete().where(trigger.c.run.in_(numbers)))
     connection.execute(task_instance.delete().where(task_instance.c.run.in_(numbers)))
     runs = connection.execute(run.delete().where(run.c.workflow_id == workflow_id)).rowcount
+    forget_namings(connection, [workflow_id], now)
+    connection.execute(asset_delivery.delete().where(asset_delivery.c.workflow_id == workflow_id))
+    connection.execute(asset_queue.delete().where(asset_queue.c.workflow_id == workflow_id))
     connection.execute(backfill.delete().where(backfill.c.workflow_id == workflow_id))
     connection.execute(workflow_version.delete().where(workflow_version.c.workflow_id == workflow_id))
     connection.execute(workflow.delete().where(workflow.c.workflow_id == workflow_id))

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from piper.model.events import Event
+from piper.model.ids import SHARDS
 from piper.store.schema import event as table
 
 _encoder = msgspec.json.Encoder()
@@ -44,12 +45,13 @@ def pending_events(
     Arguments:
         except_runs: runs in quarantine, whose events must not fill the batch for ever.
     """
-    statement = _PENDING if len(shards) <= 200 else _PENDING_ANYWHERE
+    every = len(shards) >= SHARDS
+    statement = _PENDING_ANYWHERE if every else _PENDING
     left_out = sorted(except_runs)
     if left_out:
         statement = statement.where(table.c.run.is_(None) | table.c.run.not_in(left_out))
     parameters: dict[str, Any] = {"limit": limit}
-    if len(shards) <= 200:
+    if not every:
         parameters["shards"] = sorted(shards)
     found = (
         StoredEvent(row.id, row.shard, row.run, _decoder.decode(row.body))

@@ -111,6 +111,8 @@ class Ending(NamedTuple):
     metrics: Json = None
     environment: Json = None
     rendered: Json = None
+    started_at: datetime | None = None
+    """Of a wait that nothing came before: first entry of its try."""
 
 
 _earlier = attempt.alias("earlier")
@@ -326,7 +328,7 @@ _CLOSE_ATTEMPT = (
         attempt.c.legs == bindparam("of_legs"),
         attempt.c.state == _RUNNING,
     )
-    .values({name: bindparam(name) for name in Ending._fields if name != "identity"})
+    .values({name: bindparam(name) for name in Ending._fields if name not in ("identity", "started_at")})
 )
 
 
@@ -340,9 +342,41 @@ def close_attempts(connection: Connection, endings: Sequence[Ending]) -> None:
     for ending in endings:
         values = ending._asdict()
         identity = values.pop("identity")
+        del values["started_at"]
         of = {"of_instance": identity.instance, "of_try": identity.try_number, "of_legs": identity.leg + 1}
         rows.append(of | values)
     guarded(connection, _CLOSE_ATTEMPT, rows, "closing attempts")
+
+
+def _end_by_trigger(insert: sqlite.Insert | postgresql.Insert) -> Insert:
+    names = ("instance", "try_number", "legs", "state", "started_at", "ended_at", "error")
+    values = insert.values(**{name: bindparam(name) for name in names})
+    ended = {"state": values.excluded.state, "ended_at": values.excluded.ended_at, "error": values.excluded.error}
+    return values.on_conflict_do_update(index_elements=["instance", "try_number"], set_=ended)
+
+
+_END_BY_TRIGGER = {
+    "sqlite": _end_by_trigger(sqlite.insert(attempt)),
+    "postgresql": _end_by_trigger(postgresql.insert(attempt)),
+}
+
+
+def end_by_triggers(connection: Connection, endings: Sequence[Ending]) -> None:
+    """Note in their attempts that triggers have ended these deferred tries; a try may have begun with its wait."""
+    rows = [
+        {
+            "instance": ending.identity.instance,
+            "try_number": ending.identity.try_number,
+            "legs": ending.identity.leg + 1,
+            "state": ending.state,
+            "started_at": ending.started_at,
+            "ended_at": ending.ended_at,
+            "error": ending.error,
+        }
+        for ending in endings
+    ]
+    if rows:
+        connection.execute(_END_BY_TRIGGER[connection.dialect.name], rows)
 
 
 _LABEL = (

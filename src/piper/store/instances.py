@@ -50,9 +50,11 @@ def instances_of_runs(connection: Connection, runs: Iterable[int]) -> dict[int, 
 
 
 def states_of_tasks(connection: Connection, run: int, task_ids: Sequence[str]) -> dict[str, tuple[TaskState, ...]]:
-    """The states of a run's instances of these tasks, by task id."""
+    """The states that a run's instances of these tasks are in, by task id: each once, however many are in it."""
     rows = connection.execute(
-        select(table.c.task_id, table.c.state).where(table.c.run == run, table.c.task_id.in_(sorted(task_ids)))
+        select(table.c.task_id, table.c.state)
+        .where(table.c.run == run, table.c.task_id.in_(sorted(task_ids)))
+        .distinct()
     )
     states: dict[str, tuple[TaskState, ...]] = {}
     for task_id, state in rows:
@@ -75,6 +77,7 @@ def insert_instances(connection: Connection, made: Iterable[tuple[Run, TaskSpec,
             "max_tries": ti.max_tries,
             "losses": ti.losses,
             "due": ti.due,
+            "resume": ti.resume,
             "operator": spec.operator,
             "code": spec.code,
             "isolation": spec.isolation,

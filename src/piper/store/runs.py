@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
+from sqlalchemy import Connection, Row, bindparam, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -67,6 +67,13 @@ def create_runs(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[
     statement = make(table).on_conflict_do_nothing().returning(table)
     made = connection.execute(statement, rows).all()
     return [run_from_row(row) for row in made]
+
+
+def numbers_of_runs(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The numbers of runs, each given and answered as (workflow id, run id)."""
+    here = tuple_(table.c.workflow_id, table.c.run_id).in_(sorted(keys))
+    rows = connection.execute(select(table.c.workflow_id, table.c.run_id, table.c.id).where(here))
+    return {(row.workflow_id, row.run_id): row.id for row in rows}
 
 
 def create_run(
@@ -145,17 +152,18 @@ def runs_by_number(connection: Connection, numbers: Iterable[int]) -> list[Run]:
 
 def previous_run(
     connection: Connection, workflow_id: str, logical_date: datetime, run_types: Collection[RunType] = ()
-) -> int | None:
-    """The number of the run before a logical date, of these types only if any are named."""
+) -> tuple[int, datetime] | None:
+    """The number and the date of the run before a logical date, of these types only if any are named."""
     statement = (
-        select(table.c.id)
+        select(table.c.id, table.c.logical_date)
         .where(table.c.workflow_id == workflow_id, table.c.logical_date < logical_date)
         .order_by(table.c.logical_date.desc())
         .limit(1)
     )
     if run_types:
         statement = statement.where(table.c.run_type.in_(sorted(run_types)))
-    return connection.execute(statement).scalar()
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else (row.id, row.logical_date)
 
 
 _MOVE = (

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, text, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, text, update
 
+from piper.model.ids import SHARDS
 from piper.model.workflow import ScheduledWorkflow
 from piper.store.database import guarded
 from piper.store.schema import spec as spec_table
@@ -24,8 +25,13 @@ def due_workflows(
     connection: Connection, shards: Collection[int], now: datetime, limit: int
 ) -> list[ScheduledWorkflow]:
     """Unpaused workflows whose next run's moment has come, the longest overdue first."""
-    rows = connection.execute(_DUE, {"now": now, "limit": limit})
+    rows = connection.execute(_of_shards(_DUE, shards), {"now": now, "limit": limit})
     return [w for w in map(_from_row, rows) if w.shard in shards]
+
+
+def _of_shards(statement: Select[Any], shards: Collection[int]) -> Select[Any]:
+    """Only of these shards, before the limit: what another owner is behind with must not fill it and hide ours."""
+    return statement if len(shards) >= SHARDS else statement.where(table.c.shard.in_(sorted(shards)))
 
 
 _DUE = (
@@ -56,7 +62,7 @@ def workflows_by_id(connection: Connection, ids: Collection[str]) -> dict[str, S
 
 def unplanned_workflows(connection: Connection, shards: Collection[int], limit: int) -> list[ScheduledWorkflow]:
     """Workflows whose cursor must be computed anew: a new version, a pause, a run that made room."""
-    rows = connection.execute(_UNPLANNED, {"limit": limit})
+    rows = connection.execute(_of_shards(_UNPLANNED, shards), {"limit": limit})
     return [w for w in map(_from_row, rows) if w.shard in shards]
 
 

@@ -8,6 +8,7 @@ Times that appear in a row are for people and for queries; nothing about safety 
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -21,7 +22,9 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy import event as event_of_schema
 
+from piper.model.assets import AssetKind, AssetRole
 from piper.model.backfill import BackfillState, Reprocess
 from piper.model.run import Callback, Decision
 from piper.model.schedule import RunDates
@@ -406,6 +409,154 @@ event = Table(
     Index("ix_event_shard_id", "shard", "id"),
 )
 
+# --- assets -------------------------------------------------------------------------------------
+
+asset = Table(
+    "asset",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("group", Text, nullable=False),
+    Column("extra", Json, nullable=False),
+    # Whether a published workflow names it, or an alias leads to it, and no other active one has its name or URI.
+    Column("active", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("team", "name", "uri"),
+    Index(
+        "uq_asset_active_name",
+        "team",
+        "name",
+        unique=True,
+        sqlite_where=text("active"),
+        postgresql_where=text("active"),
+    ),
+    Index(
+        "uq_asset_active_uri",
+        "team",
+        "uri",
+        unique=True,
+        sqlite_where=text("active"),
+        postgresql_where=text("active"),
+    ),
+    Index("ix_asset_team_uri", "team", "uri"),
+)
+
+# Who names which asset or alias as what, as the active specs say: written by the serializer when it publishes them.
+asset_reference = Table(
+    "asset_reference",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("workflow_id", Text, nullable=False),
+    Column("role", Enum(AssetRole), nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("kind", Enum(AssetKind), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Index("ix_asset_reference_workflow_id", "workflow_id"),
+    Index("ix_asset_reference_team_name", "team", "name"),
+    Index("ix_asset_reference_team_uri", "team", "uri"),
+)
+
+# The assets that tasks have attached to aliases.
+asset_alias = Table(
+    "asset_alias",
+    metadata,
+    Column("team", Text, primary_key=True),
+    Column("alias", Text, primary_key=True),
+    Column("asset", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_asset_alias_asset", "asset"),
+    sqlite_with_rowid=False,
+)
+
+asset_event = Table(
+    "asset_event",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("asset", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("extra", Json, nullable=False),
+    # The execution that caused it; empty when a person or a program made it.
+    Column("workflow_id", Text, nullable=False, server_default=""),
+    Column("run_id", Text, nullable=False, server_default=""),
+    Column("task_id", Text, nullable=False, server_default=""),
+    Column("map_index", Integer, nullable=False, server_default="-1"),
+    Column("partition_key", Text, nullable=False, server_default=""),  # reserved
+    Index("ix_asset_event_asset_at_id", "asset", "at", "id"),
+    Index("ix_asset_event_workflow_id_id", "workflow_id", "id"),
+    sqlite_autoincrement=True,  # deliveries name it by its number
+)
+
+# The aliases by way of which events were made.
+asset_event_alias = Table(
+    "asset_event_alias",
+    metadata,
+    Column("team", Text, primary_key=True),
+    Column("alias", Text, primary_key=True),
+    Column("event", BigInteger, primary_key=True, autoincrement=False),
+    Index("ix_asset_event_alias_event", "event"),
+    sqlite_with_rowid=False,
+)
+
+# Each event that a workflow which is scheduled by assets has been told of, and the run that took it; none: it waits.
+asset_delivery = Table(
+    "asset_delivery",
+    metadata,
+    Column("workflow_id", Text, primary_key=True),
+    Column("event", BigInteger, primary_key=True, autoincrement=False),
+    Column("asset", BigInteger, nullable=False),
+    Column("run", BigInteger),
+    Index(
+        "ix_asset_delivery_waiting",
+        "workflow_id",
+        "asset",
+        sqlite_where=text("run IS NULL"),
+        postgresql_where=text("run IS NULL"),
+    ),
+    Index(
+        "ix_asset_delivery_run",
+        "run",
+        sqlite_where=text("run IS NOT NULL"),
+        postgresql_where=text("run IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# What of that waits, summed up: the assets that have changed since the workflow's last run by assets, so that to look
+# whether its condition is fulfilled costs the same however often they have changed.
+asset_queue = Table(
+    "asset_queue",
+    metadata,
+    Column("workflow_id", Text, primary_key=True),
+    Column("asset", BigInteger, primary_key=True, autoincrement=False),
+    Column("event", BigInteger, nullable=False),  # the latest
+    Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What a deferred instance waits for: it is there exactly as long as the instance is deferred, by the same hand and in
+# the same transaction (`piper.core.triggers`).
+trigger = Table(
+    "trigger",
+    metadata,
+    Column("instance", BigInteger, primary_key=True, autoincrement=False),
+    Column("try_number", Integer, nullable=False),
+    Column("leg", Integer, nullable=False),
+    Column("run", BigInteger, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("class_path", Text, nullable=False),
+    Column("arguments", Json),
+    Column("bundle", Text, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("deadline", Instant),
+    Column("created_at", Instant, nullable=False),
+)
+
 # --- what people administer ---------------------------------------------------------------------
 
 pool = Table(
@@ -457,6 +608,25 @@ audit = Table(
     Column("previous", Text, nullable=False),
     Column("hash", Text, nullable=False),
 )
+
+# What the database itself refuses, whoever asks: to change the audit, or to remove of it (security.md §2 row 16).
+AUDIT_GUARDS = {
+    "sqlite": (
+        """CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+        """CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$""",
+        """CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()""",
+    ),
+}
+for _dialect, _statements in AUDIT_GUARDS.items():
+    for _statement in _statements:
+        event_of_schema.listen(audit, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]
 
 idempotency = Table(
     "idempotency",

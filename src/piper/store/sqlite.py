@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from piper.model.errors import AmbiguousCommit, Conflict, InvalidSetting, StoreUnavailable
+from piper.model.errors import AmbiguousCommit, Conflict, Invalid, InvalidSetting, StoreUnavailable
 from piper.store.fair_lock import FairLock
 
 BUSY_SECONDS = 5.0
@@ -147,6 +147,8 @@ class SqliteDriver:
 
     def explain(self, error: Exception) -> Exception:
         """What an error of the driver means to a caller; a mistake in our own SQL stays what it is."""
+        if isinstance(error, OverflowError):  # of a number beyond 64 bits, which sqlite3 does not call its own error
+            return Invalid(f"a value cannot be stored: {error}")
         cause = getattr(error, "orig", None) or error
         if isinstance(cause, sqlite3.Error):
             if getattr(cause, "sqlite_errorcode", None) in _DUPLICATES:

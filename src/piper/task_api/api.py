@@ -20,7 +20,7 @@ from piper.store.executions import load
 from piper.store.workers import renew_worker
 from piper.task_api.batch import BATCHED, Batch
 from piper.task_api.commands import COMMANDS, Commands
-from piper.task_api.handshake import is_open, may_be_held
+from piper.task_api.handshake import may_ask, may_be_held
 from piper.task_api.problems import NOT_ITS_TOKEN, STALE, problem_of
 from piper.task_api.questions import Asker, Questions
 from piper.task_api.runs import RunCache
@@ -115,7 +115,7 @@ class TaskApi:
                 runs = self._runs.get(connection, executions.values())
                 for call in calls:
                     execution = executions.get(_identity(call).instance)
-                    if execution is None or not is_open(execution, _identity(call)):
+                    if execution is None or not may_ask(execution, _identity(call)):
                         replies.append(Reply(call.id, problem=STALE))
                         continue
                     asker = Asker(execution, runs[execution.run])

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from piper.model import wire
 from piper.model.errors import Invalid, NotFound
-from piper.model.events import Failed
+from piper.model.events import Deferred, Failed, TriggerFired
 from piper.model.ids import UNMAPPED, log_path
 from piper.model.run import Identity
 from piper.model.spec import RETURN_KEY, Json
@@ -28,6 +28,7 @@ from piper.store.executions import (
     Execution,
     RunFacts,
     close_attempts,
+    end_by_triggers,
     end_outlived,
     enter,
     label_instances,
@@ -35,6 +36,8 @@ from piper.store.executions import (
 )
 from piper.store.xcoms import StoredXCom, XComKey, delete_xcoms_of, find_xcoms, store_xcoms
 from piper.task_api import callbacks
+from piper.task_api.assets import TaskAssets, assets_of_tasks, check_changes
+from piper.task_api.deferrals import check_wait
 from piper.task_api.handshake import OUTCOMES, PAUSES, Verdict, is_open, judge_report, judge_start
 from piper.task_api.problems import NOT_YET, STALE, problem_of
 from piper.task_api.runs import RunCache
@@ -76,6 +79,7 @@ class Batch:
         self._starts: list[tuple[Call, Identity, wire.Start]] = []
         self._endings: list[Ending] = []
         self._outlived: list[Identity] = []
+        self._ended_by_triggers: list[Ending] = []
         self._labels: list[tuple[Identity, str]] = []
         self._events: list[dict[str, Any]] = []
         self._xcoms: list[tuple[XComKey, StoredXCom]] = []
@@ -104,6 +108,7 @@ class Batch:
         started = self._begin(connection, executions, runs, now)
         label_instances(connection, self._labels)
         close_attempts(connection, self._endings)
+        end_by_triggers(connection, self._ended_by_triggers)
         end_outlived(connection, self._outlived, TaskState.FAILED, "it had been cleared or marked", now)
         store_xcoms(connection, self._xcoms, now)
         append_events(connection, self._events)
@@ -119,6 +124,9 @@ class Batch:
         elif isinstance(request, wire.Report):
             if request.event.identity != identity:
                 raise Invalid("a report must be about the execution in whose name it is made")
+            check_changes(request.event)
+            if isinstance(request.event, Deferred | TriggerFired):
+                check_wait(request.event)
             self._reports.append((call, request, self._put(request.xcoms)))
 
     def _put(self, pushes: Iterable[XComPush]) -> list[tuple[str, StoredXCom]]:
@@ -165,6 +173,10 @@ class Batch:
             self._xcoms += _keyed(execution, pushed)
             # A second report of it in the same batch meets what the first has done.
             executions[identity.instance] = execution._replace(attempt_state=outcome)
+        elif isinstance(report.event, TriggerFired) and report.event.end_state is not None:
+            ending = _ending(report, report.event.end_state, now)
+            self._ended_by_triggers.append(ending._replace(started_at=execution.started_at))
+            self._xcoms += _keyed(execution, pushed)
         self._events.append(event_row(runs[execution.run].shard, execution.run, report.event, now))
 
     def _begin(
@@ -219,10 +231,11 @@ class Batch:
             if one.plan.element_of:
                 wanted[XComKey(run, one.plan.element_of, RETURN_KEY, UNMAPPED)] = None
         found = find_xcoms(connection, list(wanted)) if wanted else {}
-        for one in started:
-            self.replies.append(Reply(one.call.id, self._context(one, found)))
+        assets = assets_of_tasks(connection, [(one.run.team, one.plan.task) for one in started])
+        for one, its_assets in zip(started, assets, strict=True):
+            self.replies.append(Reply(one.call.id, self._context(one, found, its_assets)))
 
-    def _context(self, one: _Started, found: dict[XComKey, StoredXCom]) -> TaskContext:
+    def _context(self, one: _Started, found: dict[XComKey, StoredXCom], assets: TaskAssets) -> TaskContext:
         execution, plan, run = one.execution, one.plan, one.run
         task = plan.task
         reads = ((f"{task_id}/{key}", XComKey(execution.run, task_id, key, UNMAPPED)) for task_id, key in plan.reads)
@@ -242,6 +255,8 @@ class Batch:
             element=self._element(execution, plan, found),
             xcoms={name: value for name, value in xcoms.items() if value is not None and len(value) <= PREFETCHED},
             log=log_path(execution.instance, execution.try_number),
+            assets=assets.resolved,
+            inactive_assets=assets.inactive,
         )
         return context if execution.callback is None else callbacks.context_of(execution.callback, context)
 

@@ -1,4 +1,7 @@
-"""What a running task may change besides its own XComs: its team's variables, and runs of its team's workflows."""
+"""What a running task may change besides its own XComs: its team's variables, and runs of its team's workflows.
+
+Each is audited like a person's call, under the name of the task: it changes what others rely on.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,11 @@ from piper.model.errors import Conflict, NotFound, Refused
 from piper.model.events import Clear, InstanceRef, RunQueued
 from piper.model.ids import check_run_id, shard_of
 from piper.model.schedule import DataInterval
+from piper.model.spec import Json
 from piper.model.states import RunType
 from piper.secrets import Keys
-from piper.store import visible
+from piper.store import audit, visible
+from piper.store.audit import Entry
 from piper.store.events import append_events, event_row
 from piper.store.runs import create_run
 from piper.store.variables import delete_variable, write_variable
@@ -41,22 +46,31 @@ class Commands:
         }
 
     def obey(self, connection: Connection, asker: Asker, command: wire.Request, now: datetime) -> Any:
-        """Do what the command says; returns its answer.
+        """Do what the command says, and note it in the audit; returns its answer.
 
         Raises:
             CallerError: it cannot be done, and nothing was.
         """
-        return self._obeys[type(command)](connection, asker, command, now)
+        answer, entry = self._obeys[type(command)](connection, asker, command, now)
+        audit.append(connection, entry, f"task {asker.name}", now)
+        return answer
 
-    def _set_variable(self, connection: Connection, asker: Asker, command: wire.SetVariable, now: datetime) -> None:
+    def _set_variable(
+        self, connection: Connection, asker: Asker, command: wire.SetVariable, now: datetime
+    ) -> tuple[None, Entry]:
         write_variable(connection, self._keys, asker.team, command.key, command.value, command.description, now)
+        changed = ["value"] if command.description is None else ["description", "value"]
+        return None, _of_variable("variable.set", asker, command.key, {"changed": changed})
 
     def _delete_variable(
         self, connection: Connection, asker: Asker, command: wire.DeleteVariable, now: datetime
-    ) -> None:
+    ) -> tuple[None, Entry]:
         delete_variable(connection, asker.team, command.key)
+        return None, _of_variable("variable.delete", asker, command.key, {})
 
-    def _trigger_run(self, connection: Connection, asker: Asker, command: wire.TriggerRun, now: datetime) -> str:
+    def _trigger_run(
+        self, connection: Connection, asker: Asker, command: wire.TriggerRun, now: datetime
+    ) -> tuple[str, Entry]:
         workflow_id = command.workflow_id
         workflow = visible.find_workflow(connection, asker.team, workflow_id)
         spec = None if workflow is None else self._specs.get(connection, [workflow.spec_hash]).get(workflow.spec_hash)
@@ -66,8 +80,7 @@ class Commands:
             raise Refused(f"workflow {workflow_id!r} is paused: unpause it, or allow it to be paused")
         _check_may_be_triggered(spec)
         if command.reset and self._reset(connection, asker, command, spec, now):
-            return command.run_id
-        own = asker.run.context
+            return command.run_id, _of_run("run.clear", asker, workflow_id, command.run_id, {"runs": 1})
         run = create_run(
             connection,
             workflow_id=workflow_id,
@@ -78,12 +91,12 @@ class Commands:
             interval=_interval(spec, command.logical_date),
             run_after=command.run_after,
             conf=command.conf,
-            triggered_by=f"{own.workflow_id}/{own.run_id}/{asker.execution.task_id}",
+            triggered_by=asker.name,
             note=command.note,
             suffix=secrets.token_hex(4),
         )
         append_events(connection, [event_row(run.shard, run.id, RunQueued(run.id), now)])
-        return run.run_id
+        return run.run_id, _of_run("run.trigger", asker, workflow_id, run.run_id, {"params": sorted(command.conf)})
 
     def _reset(
         self, connection: Connection, asker: Asker, command: wire.TriggerRun, spec: KnownSpec, now: datetime
@@ -95,6 +108,14 @@ class Commands:
         tasks = tuple(InstanceRef(task.task_id) for task in spec.spec.tasks)
         append_events(connection, [event_row(shard_of(command.workflow_id), number, Clear(number, tasks), now)])
         return True
+
+
+def _of_variable(action: str, asker: Asker, key: str, detail: dict[str, Json]) -> Entry:
+    return Entry(team=asker.team, action=action, object_type="variable", object_id=key, detail=detail)
+
+
+def _of_run(action: str, asker: Asker, workflow_id: str, run_id: str, detail: dict[str, Json]) -> Entry:
+    return Entry(team=asker.team, action=action, object_type="run", object_id=f"{workflow_id}/{run_id}", detail=detail)
 
 
 def _check_may_be_triggered(spec: KnownSpec) -> None:

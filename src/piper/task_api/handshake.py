@@ -89,6 +89,13 @@ def may_be_held(execution: Execution | None, identity: Identity, worker: str) ->
     return execution.state is TaskState.QUEUED or (is_open(execution, identity) and execution.worker == worker)
 
 
+def may_ask(execution: Execution | None, identity: Identity) -> bool:
+    """Whether this execution may ask and command: it runs, or its trigger does."""
+    if is_open(execution, identity):
+        return True
+    return execution is not None and execution.identity == identity and execution.state is TaskState.DEFERRED
+
+
 def is_open(execution: Execution | None, identity: Identity) -> bool:
     """Whether this execution has begun and has not ended: it may ask, and push its XComs."""
     return (

@@ -20,6 +20,7 @@ from piper.store.executions import Execution, RunFacts
 from piper.store.variables import read_variable
 from piper.store.visible import RunFilter
 from piper.store.xcoms import XComKey, count_values, find_xcoms, latest_run_with, span_of_values
+from piper.task_api.assets import events_for
 from piper.task_api.specs import KnownSpec, SpecCache
 from piper.task_api.values import TooLarge, XComValues
 
@@ -42,6 +43,11 @@ class Asker(NamedTuple):
     def team(self) -> str:
         """Whose objects it may read."""
         return self.run.team
+
+    @property
+    def name(self) -> str:
+        """The task as people know it."""
+        return f"{self.run.context.workflow_id}/{self.run.context.run_id}/{self.execution.task_id}"
 
 
 class Questions:
@@ -193,5 +199,5 @@ def _instance_states(
     return visible.instance_states(connection, asker.execution.run, question.task_ids)  # type: ignore[return-value]
 
 
-def _asset_events(connection: Connection, asker: Asker, question: wire.GetAssetEvents) -> list[Any]:
-    return []  # assets have no tables yet
+def _asset_events(connection: Connection, asker: Asker, question: wire.GetAssetEvents) -> list[wire.AssetEventFound]:
+    return events_for(connection, asker.team, asker.execution.run, question)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from piper.core.memory import NO_FACTS, Facts
 from piper.model import wire
 from piper.model.errors import Invalid, NotFound, PiperError
 from piper.model.events import AssetEventOut
@@ -236,17 +237,17 @@ class Answers:
             found.reverse()
         return found if asked.limit is None else found[: asked.limit]
 
-    def state_of_past(self) -> Mapping[str, tuple[Any, ...]] | None:
-        """States of the run before this one, by task id; None if there is none."""
+    def facts_of_past(self) -> Facts:
+        """What the run before this one says to tasks that depend on it."""
         own = self.record.run
         if own.logical_date is None:
-            return None
+            return NO_FACTS
         for record in self._back_from(own.logical_date, own.workflow_id):
             states: dict[str, tuple[Any, ...]] = {}
             for (task_id, _), ti in record.instances.items():
                 states[task_id] = (*states.get(task_id, ()), ti.state)
-            return states
-        return None
+            return Facts(previous=states, previous_date=record.run.logical_date)
+        return NO_FACTS
 
 
 class MemoryChannel:

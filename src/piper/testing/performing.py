@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from importlib import import_module
 
 import msgspec
+from msgspec.structs import replace
 
 from piper.model import wire
 from piper.model.events import Deferred, Failed, Rescheduled, Succeeded, TaskEvent, TriggerFired
 from piper.model.run import TaskInstance
-from piper.model.spec import TaskSpec
+from piper.model.spec import AssetRef, TaskSpec
 from piper.sdk.execution import serde
 from piper.sdk.execution.current import answer_outside_of_tasks
 from piper.sdk.execution.failure import describe
@@ -53,6 +54,7 @@ class Performer:
             started_at=self._began.setdefault((ti.id, ti.try_number), now),
             resume=ti.resume,
             reschedules=ti.leg if ti.resume is None else 0,
+            assets=tuple(_whole(ref) for ref in (*spec.inlets, *spec.outlets) if isinstance(ref, AssetRef)),
         )
         channel = MemoryChannel(answers, ti.task_id, ti.map_index)
         said = run_execution(operator, granted, channel)
@@ -90,6 +92,11 @@ class Performer:
                 record.errors[ti.id] = error
             case Deferred() as deferred:
                 self._deferrals[ti.id] = deferred
+
+
+def _whole(ref: AssetRef) -> AssetRef:
+    """What a reference by name or URI alone stands for here, where nothing is published: an asset of that name."""
+    return replace(ref, name=ref.name or ref.uri, uri=ref.uri or ref.name)
 
 
 def leg_after(ti: TaskInstance, event: Deferred | Rescheduled, fired: TriggerFired | None) -> TaskInstance:

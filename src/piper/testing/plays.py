@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from piper.core.graph import Graph
-from piper.core.memory import Facts, RunMemory
+from piper.core.memory import RunMemory
 from piper.core.run import Begin, Due, RunEvent, RunOverdue, step
 from piper.model import wire
 from piper.model.errors import Conflict, NotFound
@@ -188,7 +188,7 @@ class Play:
         )
         self._performer = Performer(self._answers, clock)
         self._memory = RunMemory(run, Graph(self._spec))
-        self._facts = Facts(previous=self._answers.state_of_past())
+        self._facts = self._answers.facts_of_past()
         self._ready: dict[int, TaskInstance] = {}
         self._deferred: dict[int, TaskInstance] = {}
         self._triggered: list[RunResult] = []

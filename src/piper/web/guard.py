@@ -122,7 +122,9 @@ class Guard:
 
 
 def _measure(scope: Scope, status: int, seconds: float) -> None:
-    """Count the request under its route's template: an address as it was sent would be a label without bounds."""
-    route = getattr(scope.get("route"), "path", "unknown")
-    HTTP_REQUESTS.labels(scope["method"] if route != "unknown" else "any", route, str(status)).inc()
+    """Count the request under its route's template: an address or a method as sent would be a label without bounds."""
+    found = scope.get("route")
+    route = getattr(found, "path", "unknown")
+    method = scope["method"] if scope["method"] in (getattr(found, "methods", None) or ()) else "any"
+    HTTP_REQUESTS.labels(method, route, str(status)).inc()
     HTTP_REQUEST_SECONDS.labels(route).observe(seconds)

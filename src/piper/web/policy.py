@@ -32,6 +32,7 @@ class Kind(StrEnum):
     LOG = "log"
     XCOM = "xcom"
     EXECUTION = "execution"
+    ASSET = "asset"
     IMPORT_ERROR = "import error"
     BUNDLE = "bundle"
     OPERATOR = "operator"

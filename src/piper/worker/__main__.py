@@ -8,6 +8,7 @@ import sys
 
 import msgspec
 
+from piper.worker.environment import task_environment
 from piper.worker.settings import WorkerSettings
 from piper.worker.supervisor import Supervisor
 
@@ -31,15 +32,6 @@ def main(arguments: list[str]) -> int:
     gc.set_threshold(100_000, 50, 50)
     supervisor.run()
     return 0
-
-
-FOR_TASKS = frozenset({"PIPER_CORE__AIRFLOW_MODE", "PIPER_CORE__PLUGINS_FOLDER"})
-"""Settings of Piper that say how files are loaded (`piper.compat`)."""
-
-
-def task_environment(own: dict[str, str]) -> dict[str, str]:
-    """What tasks may see of this process's environment: all but Piper's own variables, some of which are secret."""
-    return {name: value for name, value in own.items() if name in FOR_TASKS or not name.startswith("PIPER_")}
 
 
 if __name__ == "__main__":

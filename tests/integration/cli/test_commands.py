@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,22 @@ def test_variables_and_connections_are_imported(
     with database.read() as connection:
         assert read_variable(connection, parts.keys, "default", "b") == '{"c":2}'
         assert read_connection(connection, parts.keys, "default", "db")[1].password == "p"
+
+
+def test_connections_that_airflow_has_exported_are_imported(
+    piper: Piper, parts: WebParts, database: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "connections.json"
+    shop = {"conn_type": "http", "description": None, "login": "me", "password": None, "host": "h", "port": None}
+    entries = {"shop": {**shop, "schema": "", "extra": '{"a": 1}'}, "plain": {**shop, "schema": None, "extra": ""}}
+    file.write_text(json.dumps(entries))
+    assert piper("connections", "import", str(file)).code == 0
+    with database.read() as connection:
+        assert read_connection(connection, parts.keys, "default", "shop")[1].extra == '{"a":1}'
+        assert read_connection(connection, parts.keys, "default", "plain")[0].login == "me"
+    file.write_text('{"shop": {"conn_type": "http", "extra": "a=1"}}')
+    done = piper("connections", "import", str(file))
+    assert (done.code, "the extra of 'shop' is a text, and no JSON" in done.err) == (2, True)
 
 
 def test_a_connection_is_set_with_its_password_from_standard_input(

@@ -79,6 +79,21 @@ def test_an_instance_that_does_not_answer_is_exit_code_5(piper: Piper) -> None:
     assert "no answer from http://127.0.0.1:9" in shown.err
 
 
+@pytest.mark.parametrize("address", ["nonsense", "ftp://h", "http://[", "http://h:99999", "http://u:p@h"])
+def test_an_address_that_is_none_is_exit_code_2(piper: Piper, address: str) -> None:
+    result = piper("--server", address, "runs", "list")
+    assert (result.code, result.err.count("Traceback")) == (2, 0)
+    assert "write http://HOST:PORT" in result.err
+
+
+def test_a_token_that_no_header_can_carry_is_exit_code_6(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPER_TOKEN", "gehe\u00efm")
+    result = piper("runs", "list")
+    assert result.code == 6
+    assert "PIPER_TOKEN holds no token" in result.err
+    assert "gehe" not in result.err
+
+
 def test_a_wrong_token_is_exit_code_6(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPER_TOKEN", "wrong")
     shown = piper("workflows", "list")

@@ -73,7 +73,7 @@ def test_a_provider_that_is_installed_imports_under_airflow_and_runs(site: Path,
         **os.environ,
         "PIPER_HOME": str(home),
         "PYTHONPATH": str(site),
-        "AIRFLOW_CONN_PAD": "http://cape",
+        "PIPER_CONN_PAD": "http://cape",
     }
     done = subprocess.run(
         [sys.executable, "-m", "piper.cli.main", "run", tmp_path / "flow.py", "-o", "json"],

@@ -326,6 +326,32 @@ def test_another_teams_file_is_not_named_in_an_error(sqlite_url: str, home: Path
     office.close()
 
 
+def test_what_the_database_cannot_hold_is_an_error_of_its_file_alone(postgres_url: str, home: Path, dags: Path) -> None:
+    office = Office(postgres_url, home, dags)
+    hostile = (
+        "import piper.serializer.child.loading as loading\nloading.operator_schemas = lambda dags: {'a\\0b': {}}\n"
+    )
+    office.settle(
+        good=defining("good"),
+        described=DO + "with DAG('described', description='a\\0b'):\n    Do(task_id='t')\n",
+        hostile=hostile + defining("hostile"),
+        raising="import piper\n# dag\nraise ValueError('a\\0b')",
+        lines="import piper\n# dag\nraise SyntaxError('x', (__file__, 2**40, 1, ''))",
+    )
+    errors = {path: row.error.partition("\n")[0] for path, row in office.errors.items()}
+    assert office.workflows.keys() == {"good"}
+    assert errors.pop("lines.py").startswith("SyntaxError: x")
+    assert errors == {
+        "described.py": "a name, description, owner or tag holds a NUL: 'a\\x00b'",
+        "hostile.py": "what it defines cannot be stored: a value cannot be stored: "
+        "PostgreSQL text fields cannot contain NUL (0x00) bytes",
+        "raising.py": "ValueError: a␀b",
+    }
+    office.settle(later=defining("later"))
+    assert office.workflows.keys() == {"good", "later"}
+    office.close()
+
+
 def test_a_vanished_file_makes_its_workflows_stale_and_a_renamed_one_does_not(office: Office) -> None:
     office.settle(a=defining("w"), b=defining("v"))
     office.news()

@@ -137,6 +137,14 @@ class Rows:
         with self._database.write() as connection:
             self._add(connection, schema.xcom, **(row | values))
 
+    def asset(self, name: str, uri: str, team: str = "red", **values: Any) -> int:
+        """An active asset; its number."""
+        row = {"team": team, "name": name, "uri": uri, "group": "asset", "extra": {}, "active": True}
+        row |= {"created_at": THEN, "updated_at": THEN} | values
+        with self._database.write() as connection:
+            made = connection.execute(schema.asset.insert().values(**row).returning(schema.asset.c.id))
+            return int(made.scalar_one())
+
     def add(self, table: Any, **values: Any) -> None:
         """Any row."""
         with self._database.write() as connection:

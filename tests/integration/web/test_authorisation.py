@@ -49,6 +49,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/variables/{key:path}"): {"value": "x"},
     ("PUT", "/connections/{conn_id:path}"): {"conn_type": "http"},
     ("POST", "/bundles/{name}/refresh"): {},
+    ("POST", "/assets/{asset}/events"): {},
+    ("DELETE", "/workflows/{workflow_id}/waiting-events"): {},
     ("DELETE", "/workflows/{workflow_id}"): {},
     ("DELETE", "/pools/{name}"): {},
     ("DELETE", "/variables/{key:path}"): {},
@@ -60,6 +62,8 @@ LISTS = {
     "/workflows",
     "/runs",
     "/executions",
+    "/assets",
+    "/asset-events",
     "/import-errors",
     "/bundles",
     "/operators",
@@ -94,6 +98,8 @@ def objects(rows: Rows, parts: WebParts, server: WebServer) -> dict[str, Any]:
         schema.source_file, bundle=CANARY, path=CANARY, team="red", hash="h", imports=[], error=CANARY, failed_at=THEN
     )
     rows.add(schema.operator, path=CANARY, bundle="dags", team="red", schema={})
+    asset = rows.asset(CANARY, CANARY, extra={CANARY: 1})
+    rows.add(schema.asset_event, team="red", asset=asset, at=THEN, extra={CANARY: 1}, workflow_id=CANARY)
     rows.add(schema.pool, name=CANARY, team="red", slots=1, include_deferred=False)
     rows.add(schema.variable, team="red", key=CANARY, value=b"", updated_at=THEN)
     rows.add(schema.connection, team="red", conn_id=CANARY, conn_type=CANARY, updated_at=THEN)
@@ -117,6 +123,7 @@ def objects(rows: Rows, parts: WebParts, server: WebServer) -> dict[str, Any]:
         "task_id": f"{CANARY}-task",
         "try_number": 1,
         "execution": f"{run.id}-0-1",
+        "asset": asset,
         "name": CANARY,
         "key": CANARY,
         "conn_id": CANARY,
@@ -239,7 +246,7 @@ def test_what_may_not_be_seen_is_answered_as_what_does_not_exist(
     blue: httpx.Client, server: WebServer, objects: dict[str, Any]
 ) -> None:
     absent = {
-        name: (99999 if name == "run" else "99999-0-1" if name == "execution" else value)
+        name: (99999 if name in ("run", "asset") else "99999-0-1" if name == "execution" else value)
         if isinstance(value, int) or name == "execution"
         else "red-nothing"
         for name, value in objects.items()

@@ -61,6 +61,13 @@ def test_metrics_name_no_workflow_and_no_address_that_was_sent(root: httpx.Clien
     assert 'route="/api/v1/workflows/{workflow_id}"' in text
 
 
+def test_metrics_count_a_method_that_no_route_has_under_no_name_of_its_own(root: httpx.Client, caller: Caller) -> None:
+    assert caller("").request("BREW", "/health/live").status_code == 405
+    text = root.get("/metrics").text
+    assert "BREW" not in text
+    assert 'method="any",route="/health/live",status="405"' in text
+
+
 def test_probes_need_no_token_and_tell_whether_the_database_answers(caller: Caller, database: Database) -> None:
     client = caller("")
     assert client.get("/health/live").json() == {"status": "ok"}

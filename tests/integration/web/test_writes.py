@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, UpdateBase, func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from piper.store import audit, idempotency, schema
 from piper.store.audit import Entry
@@ -177,6 +178,30 @@ def test_an_untouched_chain_verifies_and_tells_its_head(root: httpx.Client, red:
 _SECOND = schema.audit.c.seq == 2
 
 
+def lift_guards(connection: Connection) -> None:
+    """Do as somebody may who owns the tables."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ALTER TABLE audit DISABLE TRIGGER USER"))
+    else:
+        for name in ("audit_no_update", "audit_no_delete"):
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [schema.audit.update().values(principal="someone else"), schema.audit.delete(), text("TRUNCATE audit")],
+    ids=["change", "remove", "empty"],
+)
+def test_the_database_refuses_to_change_the_audit(root: httpx.Client, database: Database, tampering: Any) -> None:
+    if database.sqlite and not isinstance(tampering, UpdateBase):
+        pytest.skip("SQLite has no TRUNCATE")
+    root.put("/api/v1/pools/p", json={"slots": 1})
+    with pytest.raises(DBAPIError, match="append-only"), database.write() as connection:
+        connection.execute(tampering)
+    [chain] = root.get("/api/v1/audit/chains").json()
+    assert (chain["rows"], chain["intact"]) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("tampering", "broken_at"),
     [
@@ -195,6 +220,7 @@ def test_a_changed_or_removed_row_is_found(
     for number in range(4):
         root.put("/api/v1/pools/p", json={"slots": number})
     with database.write() as connection:
+        lift_guards(connection)
         connection.execute(tampering)
     [chain] = root.get("/api/v1/audit/chains").json()
     assert (chain["intact"], chain["broken_at"]) == (False, broken_at)
@@ -203,6 +229,7 @@ def test_a_changed_or_removed_row_is_found(
 def forge(database: Database, seq: int, **values: Any) -> None:
     """Change a row and give it the hash that then fits it."""
     with database.write() as connection:
+        lift_guards(connection)
         here = schema.audit.c.seq == seq
         row = dict(connection.execute(schema.audit.select().where(here)).mappings().one()) | values
         connection.execute(schema.audit.update().where(here).values(**values, hash=audit.hash_of(row)))
@@ -220,6 +247,7 @@ def test_a_chain_whose_beginning_was_cut_off_is_found(root: httpx.Client, databa
     for number in range(3):
         root.put("/api/v1/pools/p", json={"slots": number})
     with database.write() as connection:
+        lift_guards(connection)
         connection.execute(schema.audit.delete().where(schema.audit.c.seq < 3))
     forge(database, 3, previous=audit.GENESIS)
     [chain] = root.get("/api/v1/audit/chains").json()

@@ -291,7 +291,10 @@ def test_a_task_that_ignores_its_cancellation_is_killed_after_the_grace(tmp_path
         one.until(lambda: not lives(pid), 2)
         assert time.monotonic() - begin > 0.25
         report = one.report_of(identity)
-        assert (report.event, report.signal) == (Failed(identity, "ended: no longer wanted", outside=True), signal.SIGKILL)
+        assert (report.event, report.signal) == (
+            Failed(identity, "ended: no longer wanted", outside=True),
+            signal.SIGKILL,
+        )
 
 
 def test_a_task_that_is_cancelled_while_its_start_is_asked_does_not_begin_and_is_reported(tmp_path: Path) -> None:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from piper.cli.output import column, fit_columns, shown_duration, shown_time, shown_value, task_name
+from piper.cli.client import Listing
+from piper.cli.failures import Failure
+from piper.cli.output import (
+    Format,
+    column,
+    fit_columns,
+    note,
+    show_list,
+    show_object,
+    shown_duration,
+    shown_time,
+    shown_value,
+    task_name,
+)
 
 COLUMNS = (
     column("id"),
@@ -63,3 +76,14 @@ def test_values_are_shown_as_people_read_them(value: object, shown: str) -> None
 
 def test_a_mapped_instance_is_named_with_its_index() -> None:
     assert (task_name("copy", -1), task_name("copy", 3)) == ("copy", "copy[3]")
+
+
+def test_what_others_wrote_reaches_no_terminal_as_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown_value("a\x1b]0;gone\x07\tb\nc\x9b2J") == "a\\x1b]0;gone\\x07\tb\nc\\x9b2J"
+    assert shown_value(["\x1b[2J"]) == "\\x1b[2J"
+    note("set \x1b[2J")
+    Failure("\x1b[2J", hints=["\x1b[2J"]).show()
+    show_list(Listing([{"id": "\x1b[2J"}]), [column("id")], Format.TABLE)
+    show_object({}, Format.TABLE, [("note", "\x1b[2J")])
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err

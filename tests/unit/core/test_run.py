@@ -10,6 +10,7 @@ from piper.core.memory import Facts, RunEnded, RunMemory
 from piper.core.run import Begin, PastChanged, RunOverdue, step
 from piper.model.events import Clear, Failed, InstanceRef, Mark, MarkRun, Succeeded, TriggerFired
 from piper.model.run import NOT_SIZED, Decision
+from piper.model.schedule import CronTimetable, Schedule
 from piper.model.spec import GroupSpec, LiteralLength, ProductLength, ResultLength, RetrySpec, ZipLength
 from piper.model.states import RunState, TaskState, TriggerRule
 from tests.unit.core.play import NOON, Play, a_run, states_of, task, workflow
@@ -190,6 +191,27 @@ def test_a_task_that_depends_on_its_past_waits_for_it_and_the_run_is_not_deadloc
     play.facts = Facts(previous={"a": (TaskState.SUCCESS,)})
     play.say(PastChanged())
     assert play.in_flight == ["a"]
+
+
+def test_a_task_that_was_not_in_the_run_before_waits_unless_it_ignores_that_or_was_to_start_later():
+    before = Facts(previous={}, previous_date=NOON - timedelta(days=1))
+
+    def begun(catchup, **fields):
+        schedule = Schedule(CronTimetable(("0 12 * * *",)), catchup=catchup)
+        return Play(workflow(task("a", depends_on_past=True, **fields), schedule=schedule), facts=before).in_flight
+
+    assert begun(False, ignore_first_depends_on_past=False) == []
+    assert begun(False, ignore_first_depends_on_past=True) == ["a"]
+    assert begun(True, ignore_first_depends_on_past=False, start=NOON) == ["a"]
+    assert begun(False, ignore_first_depends_on_past=False, start=NOON) == []
+
+
+def test_a_past_that_has_become_good_unsaid_is_seen_before_a_run_is_given_up():
+    spec = workflow(task("a", depends_on_past=True), task("b"))
+    play = Play(spec, facts=Facts(previous={"a": (TaskState.RUNNING,)}))
+    play.facts = Facts(previous={"a": (TaskState.SUCCESS,)})
+    play.succeed("b")
+    assert play.states == {"a": "scheduled", "b": "success"}
 
 
 def test_waiting_for_downstream_looks_at_the_tasks_right_below_in_the_run_before():
@@ -418,6 +440,65 @@ def test_a_mapped_brancher_decides_for_the_same_index_of_a_task_below_though_oth
     assert play.states["left[1]"] == "skipped"
 
 
+def test_inside_a_mapped_group_each_task_waits_for_the_list_itself():
+    spec = workflow(
+        task("list", mapped=LiteralLength(2)),
+        task("other"),
+        task("g.a", "list", "other", group="g"),
+        task("g.b", "g.a", group="g", trigger_rule=TriggerRule.ALL_DONE),
+        groups=[GroupSpec("g", mapped=ResultLength("list"))],
+    )
+    play = Play(spec)
+    play.skip("other")
+    assert (play.states["g.a"], play.states["g.b"]) == ("skipped", "none")
+    for i in range(2):
+        play.succeed("list", at=i, length=1)
+    assert play.in_flight == ["g.b[0]", "g.b[1]"]
+
+
+def test_inside_a_mapped_group_no_rule_decides_for_all_before_there_are_instances():
+    spec = workflow(
+        task("list"),
+        task("g.a", "list", group="g"),
+        task("g.b", "g.a", group="g", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS),
+        groups=[GroupSpec("g", mapped=ResultLength("list"))],
+    )
+    play = Play(spec)
+    play.succeed("list", length=2)
+    assert (play.states["g.b[0]"], play.states["g.b[1]"]) == ("none", "none")
+
+
+def test_expanded_instances_share_the_fate_of_what_they_are_mapped_over_when_that_fails_the_second_time():
+    spec = workflow(task("list"), task("x", "list", mapped=ResultLength("list"), trigger_rule=TriggerRule.ALL_DONE))
+    play = Play(spec)
+    play.succeed("list", length=2)
+    play.succeed("x", at=0)
+    play.succeed("x", at=1)
+    play.say(Clear(7, (InstanceRef("list"), InstanceRef("x"))))
+    play.say(Begin())
+    play.fail("list")
+    assert play.states == {"list": "failed", "x[0]": "upstream_failed", "x[1]": "upstream_failed"}
+
+
+def test_an_index_is_in_excess_only_when_all_above_have_ended():
+    spec = workflow(
+        task("list"),
+        task("x", "list", mapped=ResultLength("list")),
+        task("y", "x", mapped=LiteralLength(2)),
+    )
+    play = Play(spec)
+    play.succeed("list", length=3)
+    for i in range(3):
+        play.succeed("x", at=i)
+    everything = tuple(InstanceRef(name) for name in ("list", "x", "y"))
+    play.say(Clear(7, everything))
+    play.say(Begin())
+    play.succeed("list", length=2)
+    play.succeed("x", at=0)
+    play.succeed("x", at=1)
+    assert play.in_flight == ["y[0]", "y[1]"]
+
+
 # --- setup and teardown -------------------------------------------------------------------------
 
 
@@ -532,6 +613,14 @@ def test_clearing_what_runs_cancels_it_and_starts_a_new_try_and_its_last_words_c
     assert (play.ti("a").state, play.ti("a").try_number) == (TaskState.SCHEDULED, 2)
     play.say(Failed(running, "killed"))
     assert (play.ti("a").state, play.ti("a").try_number) == (TaskState.SCHEDULED, 2)
+
+
+def test_clearing_a_task_that_was_about_to_run_does_not_lose_it():
+    play = Play(workflow(task("a"), task("b")), facts=Facts(frozen=True))
+    play.say(Clear(7, (InstanceRef("a"),)))
+    play.facts = Facts()
+    play.say(PastChanged())
+    assert play.in_flight == ["a", "b"]
 
 
 def test_clearing_an_upstream_task_takes_back_what_was_ready_below_it():

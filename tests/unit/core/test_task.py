@@ -32,6 +32,7 @@ from tests.unit.core.play import NOON, task
 
 SPEC = task("t", retry=RetrySpec(retries=2))
 AT = Circumstances(SPEC, NOON, "seed")
+WAITING_FIRST = AT._replace(spec=task("t", start_from_trigger={"trigger": "t.T", "method": "go", "timeout": 5.0}))
 
 
 def instance(state: TaskState, **fields) -> TaskInstance:
@@ -72,8 +73,9 @@ def ends_of(event: type) -> list[TaskState]:
 def test_a_row_leads_to_its_targets_and_to_each_of_them(row):
     reached = set()
     for source in row.sources:
-        for ti, event in ways(row.event, instance(source)):
-            after, found = transition(ti, event, AT)
+        cases = [(ti, event, at) for ti, event in ways(row.event, instance(source)) for at in (AT, WAITING_FIRST)]
+        for ti, event, at in cases:
+            after, found = transition(ti, event, at)
             assert found is row
             if after is ti:
                 assert not row.targets

@@ -129,6 +129,33 @@ def test_a_chunk_that_was_cut_short_ends_at_the_next(tmp_path: Path) -> None:
     assert texts(store.read("run/2.log").data) == ["next"]
 
 
+def test_a_header_that_was_cut_short_hides_no_log(tmp_path: Path) -> None:
+    store = LogStore(tmp_path)
+    writer = store.begin(LOG, Masker())
+    writer.write(b"one\n")
+    [pack] = (tmp_path / "etl/run/load").glob("*.pack")
+    for cut in (b"\x1e1.log 3", b"\x1e1.log 37 4", b"\x1e1.lo"):
+        with pack.open("ab") as file:
+            file.write(cut)
+        assert texts(read_all(store)) == ["one"]
+    writer.write(b"two\n")
+    assert texts(read_all(store)) == ["one", "two"]
+    writer.close()
+
+
+def test_a_log_is_whole_wherever_the_blocks_end_in_which_its_pack_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LogStore(tmp_path)
+    for name in ("1.log", "2.log", "3.log"):
+        writer = store.begin(f"run/{name}", Masker())
+        writer.write(name.encode() + b"\n")
+        writer.close()
+    for block in range(60, 140):
+        monkeypatch.setattr("piper.logs.packs._BLOCK", block)
+        assert [texts(read_all(store, f"run/{name}")) for name in ("2.log", "3.log")] == [["2.log"], ["3.log"]]
+
+
 def test_two_workers_write_below_one_root(tmp_path: Path) -> None:
     for leg, worker in enumerate(["a", "b", "a"]):
         writer = LogStore(tmp_path, writer=worker).resume(LOG, Masker())

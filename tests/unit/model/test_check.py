@@ -9,9 +9,20 @@ import pytest
 
 from piper.model.check import check_workflow, find_problems, topological_order
 from piper.model.errors import InvalidSchedule, InvalidSpec
-from piper.model.schedule import ContinuousTimetable, CronTimetable, OnceTimetable, Schedule, Timetable
+from piper.model.schedule import (
+    AssetAliasKey,
+    AssetAll,
+    AssetKey,
+    AssetTimetable,
+    ContinuousTimetable,
+    CronTimetable,
+    OnceTimetable,
+    Schedule,
+    Timetable,
+)
 from piper.model.spec import (
     FORMAT,
+    AssetRef,
     ConcatLength,
     GroupSpec,
     LiteralLength,
@@ -56,6 +67,9 @@ def test_a_plain_workflow_is_well_formed() -> None:
         (workflow(owner_links={"ann": "mailto:"}), "no URL"),
         (workflow(callbacks=("done",)), "unknown callbacks ['done']"),
         (workflow(max_active_runs=-1), "negative"),
+        (workflow(max_active_runs=1 << 31), "beyond 2,147,483,647"),
+        (workflow(description="a\0b"), "holds a NUL: 'a\\x00b'"),
+        (workflow(tags=("a\0b",)), "holds a NUL"),
         (workflow(run_timeout=timedelta(0)), "must be positive"),
         (workflow(schedule=Schedule(ContinuousTimetable())), "@continuous needs max_active_runs=1, not 16"),
         (
@@ -63,6 +77,15 @@ def test_a_plain_workflow_is_well_formed() -> None:
             "param 'day' has no default",
         ),
         (workflow(task("a"), result_task="b"), "'b', which does not exist"),
+        (
+            workflow(schedule=Schedule(AssetTimetable(AssetAll((AssetKey("a", "u"), AssetAliasKey("x" * 1001)))))),
+            "the schedule names asset 'xxxx",
+        ),
+        (workflow(task("a", outlets=(AssetRef("o", "é" * 501),))), "has 1,002 bytes: 1,000 are the most"),
+        (workflow(task("a", inlets=(AssetRef("o\0", "u"),))), "has a NUL character"),
+        (workflow(task("a", inlets=(AssetRef("", ""),))), "names an asset without a name or URI"),
+        (workflow(task("a", outlets=(AssetRef("o", "u", extra={"k": "x" * 70_000}),))), "65,536 are the most"),
+        (workflow(task("a", outlets=(AssetRef("o", "u", extra={"k": "\0"}),))), "whose extra has a NUL character"),
         (workflow(task("a b")), "'a b' is not a valid id"),
         (workflow(task("a"), task("a")), "has the id of another task"),
         (workflow(task("a"), groups=(GroupSpec("a"),)), "has the id of a task group"),
@@ -74,6 +97,10 @@ def test_a_plain_workflow_is_well_formed() -> None:
         (workflow(TaskSpec(task_id="a", operator="")), "has no operator"),
         (workflow(task("a", pool="")), "has no pool"),
         (workflow(task("a", pool_slots=0)), "takes 0 slots"),
+        (workflow(task("a", pool_slots=1 << 31)), "at most 2,147,483,647"),
+        (workflow(task("a", priority=-(1 << 31))), "has priority -2147483648"),
+        (workflow(task("a", pool="a\0b")), "has a NUL in its pool"),
+        (workflow(task("a", retry=RetrySpec(retries=1 << 31))), "less than 2,147,483,647"),
         (workflow(task("a", execution_timeout=timedelta(-1))), "must be positive"),
         (workflow(task("a", memory_limit=0)), "must be positive"),
         (workflow(task("a", max_active_per_run=0)), "at least 1"),

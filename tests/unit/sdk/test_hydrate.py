@@ -12,6 +12,7 @@ import pytest
 from piper.model.errors import InvalidSpec
 from piper.model.spec import TaskSpec, decode_spec, encode_spec
 from piper.operators.bash import BashOperator
+from piper.sdk.assets import Asset, AssetAlias
 from piper.sdk.dags import DAG
 from piper.sdk.data import from_data, to_data
 from piper.sdk.hydrate import hydrate
@@ -46,6 +47,13 @@ def test_a_task_comes_back_with_its_arguments() -> None:
     assert (made.bash_command, made.env, made.append_env) == ("echo {{ ds }}", {"x": "y"}, True)
     assert (made.retries, made.execution_timeout, made.do_xcom_push) == (3, timedelta(minutes=1), False)
     assert (made.trigger_rule, made.owner, made.dag_id) == ("all_done", "ann", "d")
+
+
+def test_inlets_and_outlets_come_back() -> None:
+    orders, alias = Asset("orders", "s3://bucket/orders", group="g", extra={"k": 1}), AssetAlias("latest")
+    by_name, by_uri = Asset.ref(name="a"), Asset.ref(uri="s3://b/b")
+    made = again(lambda: BashOperator(task_id="a", bash_command=":", inlets=[by_name, by_uri], outlets=[orders, alias]))
+    assert (made.inlets, made.outlets) == ([by_name, by_uri], [orders, alias])
 
 
 def test_references_to_results_come_back() -> None:

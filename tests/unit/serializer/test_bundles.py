@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import pytest
 
-from piper.model.bundle import content_hash, stream_hash
+from piper.model.bundle import content_hash, snapshot_hash, stream_hash
 from piper.serializer.bundles import (
     Bundle,
     BundleLimits,
@@ -71,6 +71,17 @@ def test_hidden_files_and_caches_are_left_out(folder: Path) -> None:
     (folder / ".git/c.py").write_text(DAG)
     (folder / ".hidden.py").write_text(DAG)
     assert scanned(folder) == {"a.py", "sub/b.py"}
+
+
+def test_a_name_that_is_no_text_is_left_out_and_stops_nothing(folder: Path) -> None:
+    write(folder, a_py=DAG)
+    os.mkdir(os.fsencode(folder) + b"/caf\xe9")
+    with open(os.fsencode(folder) + b"/caf\xe9.py", "w") as file:
+        file.write(DAG)
+    scan = FolderScanner(folder, stream_hash).scan()
+    assert set(scan.manifest) == {"a.py"}
+    assert scan.left_out == dict.fromkeys(["caf\\udce9", "caf\\udce9.py"], "its name is not UTF-8")
+    snapshot_hash("dags", scan.manifest)
 
 
 def test_only_python_that_speaks_of_dags_and_of_airflow_or_piper_is_loaded(folder: Path) -> None:

@@ -12,7 +12,7 @@ from piper.model import wire
 from piper.model.states import RunState, TaskState
 from piper.operators.empty import EmptyOperator
 from piper.operators.moments import moment_of_run
-from piper.operators.triggers.external_task import WorkflowTrigger, count_matching
+from piper.operators.triggers.external_task import Matching, WorkflowTrigger
 from piper.sdk.arguments import OperatorArguments
 from piper.sdk.exceptions import AirflowException, AirflowSkipException
 from piper.sdk.execution.arguments import keyword_arguments
@@ -187,13 +187,12 @@ class ExternalTaskSensor(BaseSensorOperator):
         return self._count(dates, self.allowed_states) == len(dates)
 
     def _count(self, dates: list[datetime], states: Collection[str]) -> float:
-        return count_matching(
+        return Matching(
             self.external_dag_id,
-            states,
-            task_ids=self.external_task_ids,
-            group_id=self.external_task_group_id,
-            logical_dates=dates,
-        )
+            tuple(self.external_task_ids or ()),
+            self.external_task_group_id or "",
+            logical_dates=tuple(dates),
+        ).ask(states)
 
     def _fail(self) -> None:
         if self.soft_fail:

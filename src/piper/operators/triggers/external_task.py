@@ -3,51 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from piper.sdk.execution.instance import RuntimeTaskInstance
+import msgspec
+
+from piper.model import wire
+from piper.model.states import RunState, TaskState
+from piper.sdk.execution.channel import ask, ask_async
+from piper.sdk.execution.current import current_channel
 from piper.sdk.importing import path_of
 from piper.sdk.trigger import BaseTrigger, TriggerEvent
 
+Count = wire.CountInstances | wire.CountRuns
 
-def count_matching(
-    dag_id: str,
-    states: Collection[str],
-    *,
-    task_ids: Collection[str] | None = None,
-    group_id: str | None = None,
-    logical_dates: Collection[datetime] | None = None,
-    run_ids: Collection[str] | None = None,
-) -> float:
-    """How many runs have what is waited for in one of these states.
+
+@dataclass(frozen=True)
+class Matching:
+    """Which runs have what is waited for.
 
     Of tasks the share of the tasks counts: two tasks, of which one is, are half a run. Of a group a run counts
     when all its instances are. Without tasks and group the state of the run itself counts.
-
-    Raises:
-        NotFound: the workflow has no such group.
     """
-    dates, runs = list(logical_dates or ()), list(run_ids or ())
-    if task_ids:
-        count = RuntimeTaskInstance.get_ti_count(
-            dag_id, task_ids=list(task_ids), logical_dates=dates, run_ids=runs, states=list(states)
-        )
-        return count / len(task_ids)
-    if group_id:
-        each: list[dict[str, Any]] = [{"logical_dates": [date]} for date in dates] or [
-            {"run_ids": [run]} for run in runs
-        ]
-        return sum(_group_is(dag_id, group_id, states, which) for which in each)
-    return RuntimeTaskInstance.get_dr_count(dag_id, logical_dates=dates, run_ids=runs, states=list(states))
 
+    dag_id: str
+    task_ids: Sequence[str] = ()
+    group_id: str = ""
+    logical_dates: Sequence[datetime] = ()
+    run_ids: Sequence[str] = ()
 
-def _group_is(dag_id: str, group_id: str, states: Collection[str], which: dict[str, Any]) -> bool:
-    there = RuntimeTaskInstance.get_ti_count(dag_id, task_group_id=group_id, **which)
-    return there > 0 and there == RuntimeTaskInstance.get_ti_count(
-        dag_id, task_group_id=group_id, states=list(states), **which
-    )
+    def questions(self, states: Collection[str]) -> list[Count]:
+        """What must be asked, to know how many runs have it in one of these states."""
+        dates, runs = tuple(self.logical_dates), tuple(self.run_ids)
+        if self.task_ids:
+            of_tasks = tuple(map(TaskState, states))
+            return [wire.CountInstances(self.dag_id, tuple(self.task_ids), "", dates, runs, of_tasks)]
+        if self.group_id:
+            each: list[tuple[tuple[datetime, ...], tuple[str, ...]]] = [((date,), ()) for date in dates]
+            each = each or [((), (run,)) for run in runs]
+            return [
+                wire.CountInstances(self.dag_id, (), self.group_id, of_date, of_run, of_states)
+                for of_date, of_run in each
+                for of_states in ((), tuple(map(TaskState, states)))
+            ]
+        return [wire.CountRuns(self.dag_id, dates, runs, tuple(map(RunState, states)))]
+
+    def count(self, answers: Sequence[int]) -> float:
+        """How many runs that is, by the answers to the questions."""
+        if self.task_ids:
+            return answers[0] / len(self.task_ids)
+        if self.group_id:
+            pairs = zip(answers[::2], answers[1::2], strict=True)
+            return sum(there > 0 and there == are for there, are in pairs)
+        return answers[0]
+
+    def ask(self, states: Collection[str]) -> float:
+        """How many runs have it in one of these states.
+
+        Raises:
+            NotFound: the workflow has no such group.
+        """
+        channel = current_channel()
+        return self.count([ask(channel, question, int) for question in self.questions(states)])
+
+    async def ask_async(self, states: Collection[str]) -> float:
+        """As `ask`, without making others wait."""
+        channel = current_channel()
+        return self.count([await ask_async(channel, question, int) for question in self.questions(states)])
 
 
 class WorkflowTrigger(BaseTrigger):
@@ -115,16 +139,14 @@ class WorkflowTrigger(BaseTrigger):
             await asyncio.sleep(self.poke_interval)
 
     async def _count(self, states: Collection[str]) -> float:
-        # In a thread: a question to the Task API waits for its answer.
-        return await asyncio.to_thread(
-            count_matching,
+        matching = Matching(
             self.external_dag_id,
-            states,
-            task_ids=self.external_task_ids,
-            group_id=self.external_task_group_id,
-            logical_dates=self.logical_dates,
-            run_ids=self.run_ids,
+            tuple(self.external_task_ids or ()),
+            self.external_task_group_id or "",
+            tuple(self.logical_dates or ()),
+            tuple(self.run_ids or ()),
         )
+        return await matching.ask_async(states)
 
 
 class DagStateTrigger(BaseTrigger):
@@ -162,13 +184,14 @@ class DagStateTrigger(BaseTrigger):
         """Look until the runs are in one of the states; the event has the state of each."""
         path, arguments = self.serialize()
         expected = len(self.run_ids or self.execution_dates or ())
-        while await asyncio.to_thread(self._count) != expected:
+        runs = Matching(self.dag_id, logical_dates=tuple(self.execution_dates or ()), run_ids=tuple(self.run_ids or ()))
+        while await runs.ask_async(self.states) != expected:
             await asyncio.sleep(self.poll_interval)
-        states = {run_id: await asyncio.to_thread(self._state, run_id) for run_id in self.run_ids or ()}
+        states = {run_id: await self._state(run_id) for run_id in self.run_ids or ()}
         yield TriggerEvent((path, {**arguments, **states}))
 
-    def _count(self) -> float:
-        return count_matching(self.dag_id, self.states, logical_dates=self.execution_dates, run_ids=self.run_ids)
-
-    def _state(self, run_id: str) -> str:
-        return RuntimeTaskInstance.get_dagrun_state(self.dag_id, run_id)
+    async def _state(self, run_id: str) -> str:
+        found: Any = await ask_async(current_channel(), wire.GetRun(self.dag_id, run_id), object)
+        if found is None:
+            raise LookupError(f"workflow {self.dag_id!r} has no run {run_id!r}")
+        return msgspec.convert(found, wire.RunContext).state.value

@@ -18,11 +18,13 @@ from typing import Any, Self, overload
 import msgspec
 
 from piper.model import wire
+from piper.model.assets import MAX_EVENTS, MAX_EXTRA
 from piper.model.events import AssetEventOut
 from piper.model.spec import AssetRef as AssetReference
 from piper.model.spec import Json
 from piper.model.states import RunType
 from piper.sdk.assets import Asset, AssetAlias, AssetNameRef, AssetUriRef, BaseAsset
+from piper.sdk.exceptions import AirflowInactiveAssetInInletOrOutletException
 from piper.sdk.execution import serde, xcoms
 from piper.sdk.execution.channel import Channel, ask_maybe
 from piper.sdk.execution.current import Execution, current_execution
@@ -101,6 +103,8 @@ class OutletEvent:
             asset: an asset, or a reference to one.
             extra: facts to send with the event; JSON.
         """
+        if not isinstance(asset, Asset | AssetNameRef | AssetUriRef):
+            raise TypeError(f"what is added to an alias must be an asset or a reference to one, not {asset!r}")
         if isinstance(self.key, AssetAlias):
             self.asset_alias_events.append(AliasEvent(asset, dict(extra or {})))
 
@@ -141,6 +145,7 @@ def events_of(execution: Execution) -> tuple[AssetEventOut, ...]:
 
     Raises:
         TypeError: an extra is not JSON.
+        ValueError: an extra is too long, or there are too many events.
     """
     said = outlet_events_of(execution)
     outlets = [outlet for outlet in execution.task.outlets if isinstance(outlet, BaseAsset)]
@@ -152,12 +157,38 @@ def events_of(execution: Execution) -> tuple[AssetEventOut, ...]:
         event = said[outlet]
         if isinstance(outlet, AssetAlias):
             found += [
-                AssetEventOut(_reference(each.asset), _json(each.extra), alias=outlet.name)
+                AssetEventOut(_reference(each.asset), _json(each.extra, each.asset), alias=outlet.name)
                 for each in event.asset_alias_events
             ]
         else:
-            found.append(AssetEventOut(_reference(outlet), _json(event.extra)))
+            if isinstance(outlet, AssetNameRef | AssetUriRef) and resolve(execution, outlet) is None:
+                log.warning("there is no active asset %r, so that no event of it is emitted", outlet)
+            found.append(AssetEventOut(_reference(outlet), _json(event.extra, outlet)))
+    if len(found) > MAX_EVENTS:
+        raise ValueError(f"the task caused {len(found):,} asset events: {MAX_EVENTS:,} are the most")
     return tuple(found)
+
+
+def resolve(execution: Execution, ref: Asset | AssetNameRef | AssetUriRef) -> Asset | None:
+    """The asset that one of the task's inlets or outlets stands for; None if there is no active one."""
+    if isinstance(ref, Asset):
+        return ref
+    for known in execution.facts.assets:
+        if _same(_key(ref), ("asset", known.name, known.uri)):
+            return Asset(known.name, known.uri, group=known.group, extra=known.extra)
+    return None
+
+
+def refuse_inactive(execution: Execution) -> None:
+    """Return if all inlets and outlets of the task are active.
+
+    Raises:
+        AirflowInactiveAssetInInletOrOutletException: some are not, since other assets have their name or URI.
+    """
+    if execution.facts.inactive_assets:
+        raise AirflowInactiveAssetInInletOrOutletException(
+            [f"Asset(name={ref.name!r}, uri={ref.uri!r})" for ref in execution.facts.inactive_assets]
+        )
 
 
 def _reference(asset: Any) -> AssetReference:
@@ -166,8 +197,20 @@ def _reference(asset: Any) -> AssetReference:
     return reference
 
 
-def _json(extra: Mapping[str, Any]) -> dict[str, Json]:
-    return {str(name): serde.to_json(value) for name, value in extra.items()}
+def _json(extra: Any, asset: Any) -> dict[str, Json]:
+    if not isinstance(extra, Mapping):
+        raise TypeError(f"the extra of an event of {asset!r} must be a dict, not {extra!r}")
+    try:
+        found = {str(name): serde.to_json(value) for name, value in extra.items()}
+    except TypeError as error:
+        raise TypeError(f"the extra of an event of {asset!r} is not JSON: {error}") from error
+    size = len(msgspec.json.encode(found))
+    if size > MAX_EXTRA:
+        raise ValueError(
+            f"the extra of an event of {asset!r} has {size:,} bytes of JSON: {MAX_EXTRA:,} are the most; "
+            "pass where the data lies instead"
+        )
+    return found
 
 
 # --- events of earlier executions ---------------------------------------------------------------

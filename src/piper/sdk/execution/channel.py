@@ -69,3 +69,13 @@ def ask_maybe(channel: Channel, request: wire.Request, answer: type[Answer]) -> 
     """As `ask`, where the answer may be that there is none."""
     found = channel.ask(request)
     return None if found is None else msgspec.convert(found, answer)
+
+
+async def ask_async(channel: Channel, request: wire.Request, answer: type[Answer]) -> Answer:
+    """As `ask`, for coroutines: others have their turns until the answer is there."""
+    ask_there = getattr(channel, "ask_async", None)
+    if ask_there is not None:  # the triggerer's, which has thousands of questions at a time
+        return msgspec.convert(await ask_there(request), answer)
+    import asyncio  # a task's process without coroutines stays lean
+
+    return msgspec.convert(await asyncio.to_thread(channel.ask, request), answer)

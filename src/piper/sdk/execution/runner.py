@@ -190,6 +190,10 @@ def _enter(execution: Execution) -> Any:
     """Prepare the task, run it, and return its result."""
     _prepare(execution)
     _try_to_name_instance(execution)
+    if execution.facts.inactive_assets:
+        from piper.sdk.execution.asset_events import refuse_inactive  # few tasks have assets
+
+        refuse_inactive(execution)
     task, context = execution.task, execution.context
     if listening.listeners:
         listening.tell("on_task_instance_running", previous_state=TaskState.QUEUED, task_instance=execution.ti)

@@ -1,6 +1,7 @@
 """One file per noun: what is sent and received of it, and its handlers."""
 
 from piper.web.resources import (
+    assets,
     audit,
     backfills,
     callbacks,
@@ -27,6 +28,7 @@ RESOURCES = (
     callbacks.resource,
     xcoms.resource,
     code.resource,
+    assets.resource,
     pools.resource,
     variables.resource,
     connections.resource,

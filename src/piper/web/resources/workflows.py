@@ -169,8 +169,9 @@ def delete_workflow(call: CurrentCall, workflow_id: WorkflowId) -> Response:
         filling = commands.find_unended_backfill(connection, workflow_id)
         if filling is not None:
             raise Conflict(f"backfill {filling} of workflow {workflow_id!r} has not ended: cancel it, or wait")
-        runs = commands.delete_workflow(connection, workflow_id)
-        commands.send(connection, workflow_id, None, SpecPublished(workflow_id, stale=True), call.parts.clock.now())
+        now = call.parts.clock.now()
+        runs = commands.delete_workflow(connection, workflow_id, now)
+        commands.send(connection, workflow_id, None, SpecPublished(workflow_id, stale=True), now)
         return Effect(
             status=204,
             reply=None,

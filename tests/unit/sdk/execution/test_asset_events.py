@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from piper.model import wire
-from piper.model.events import AssetEventOut, Succeeded
+from piper.model.events import AssetEventOut, Failed, Succeeded
 from piper.model.spec import AssetRef
 from piper.model.states import RunType
 from piper.operators.python import PythonOperator
@@ -152,12 +152,65 @@ def test_the_function_of_an_asset_receives_the_assets_that_it_names() -> None:
 
     report = asset(schedule=None, name="summary")(_summary)
     _summary.seen = seen  # type: ignore[attr-defined]
-    result = perform(report.dag.get_task("_summary"))
+    result = perform(report.dag.get_task("_summary"), assets=(ORDERS_DATA,))
     assert isinstance(result.event, Succeeded)
     assert seen["self"].name == "summary"
     assert seen["orders"].name == "orders"
     assert "ti" in seen["context"]
     assert emitted(result)[0].extra == {"n": 1}
+
+
+def test_the_function_of_an_asset_cannot_have_a_parameter_that_no_asset_has_as_its_name() -> None:
+    report = asset(schedule=None, name="summary")(_summary)
+    assert "there is no active asset named 'orders'" in error_of(perform(report.dag.get_task("_summary")))
+
+
+def test_a_task_with_an_inactive_asset_is_not_entered_and_not_tried_again() -> None:
+    entered: list[int] = []
+    with a_dag():
+        operator = PythonOperator(task_id="task", python_callable=lambda: entered.append(1), outlets=[ORDERS])
+    report = perform(operator, inactive_assets=(ORDERS_DATA,))
+    assert isinstance(report.event, Failed)
+    assert not report.event.retry
+    assert "inactive assets in its inlets or outlets: Asset(name='orders', uri='s3://bucket/orders')" in (
+        report.event.error
+    )
+    assert entered == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "why"),
+    [
+        ({"k": object()}, "is not JSON"),
+        (5, "must be a dict, not 5"),
+        ({"k": "x" * (64 << 10)}, "65,544 bytes of JSON: 65,536 are the most"),
+    ],
+)
+def test_an_extra_that_cannot_be_kept_fails_the_task_and_says_of_which_asset(extra: Any, why: str) -> None:
+    def work(outlet_events: Any) -> None:
+        outlet_events[ORDERS].extra = extra
+
+    error = error_of(emitting(work, [ORDERS]))
+    assert why in error
+    assert "'orders'" in error
+
+
+def test_a_task_cannot_cause_more_than_a_thousand_events() -> None:
+    def work(outlet_events: Any) -> None:
+        for number in range(1001):
+            outlet_events[ALIAS].add(REPORT, {"n": number})
+
+    assert "1,001 asset events: 1,000 are the most" in error_of(emitting(work, [ALIAS]))
+
+
+def test_only_assets_can_be_added_to_an_alias() -> None:
+    error = error_of(emitting(lambda outlet_events: outlet_events[ALIAS].add("report"), [ALIAS]))
+    assert "must be an asset or a reference to one, not 'report'" in error
+
+
+def test_an_outlet_by_name_that_no_asset_has_is_said_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    emitting(lambda: None, [Asset.ref(name="nobody")])
+    assert "there is no active asset AssetNameRef(name='nobody')" in caplog.text
 
 
 def _summary(self: Any, context: Any, orders: Any, outlet_events: Any) -> None:

@@ -19,6 +19,121 @@ depends_on = None
 def upgrade() -> None:
     """Apply this step."""
     op.create_table(
+        "asset",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("group", sa.Text(), nullable=False),
+        sa.Column("extra", types.Json(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("created_at", types.Instant(), nullable=False),
+        sa.Column("updated_at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset")),
+        sa.UniqueConstraint("team", "name", "uri", name=op.f("uq_asset_team_name_uri")),
+    )
+    op.create_index("ix_asset_team_uri", "asset", ["team", "uri"], unique=False)
+    op.create_index(
+        "uq_asset_active_name",
+        "asset",
+        ["team", "name"],
+        unique=True,
+        sqlite_where=sa.text("active"),
+        postgresql_where=sa.text("active"),
+    )
+    op.create_index(
+        "uq_asset_active_uri",
+        "asset",
+        ["team", "uri"],
+        unique=True,
+        sqlite_where=sa.text("active"),
+        postgresql_where=sa.text("active"),
+    )
+    op.create_table(
+        "asset_alias",
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("alias", sa.Text(), nullable=False),
+        sa.Column("asset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("team", "alias", "asset", name=op.f("pk_asset_alias")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_asset_alias_asset", "asset_alias", ["asset"], unique=False)
+    op.create_table(
+        "asset_delivery",
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("event", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("asset", sa.BigInteger(), nullable=False),
+        sa.Column("run", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("workflow_id", "event", name=op.f("pk_asset_delivery")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_asset_delivery_run",
+        "asset_delivery",
+        ["run"],
+        unique=False,
+        sqlite_where=sa.text("run IS NOT NULL"),
+        postgresql_where=sa.text("run IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_asset_delivery_waiting",
+        "asset_delivery",
+        ["workflow_id", "asset"],
+        unique=False,
+        sqlite_where=sa.text("run IS NULL"),
+        postgresql_where=sa.text("run IS NULL"),
+    )
+    op.create_table(
+        "asset_event",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("asset", sa.BigInteger(), nullable=False),
+        sa.Column("at", types.Instant(), nullable=False),
+        sa.Column("extra", types.Json(), nullable=False),
+        sa.Column("workflow_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("run_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("task_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("map_index", sa.Integer(), server_default="-1", nullable=False),
+        sa.Column("partition_key", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_event")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_asset_event_asset_at_id", "asset_event", ["asset", "at", "id"], unique=False)
+    op.create_index("ix_asset_event_workflow_id_id", "asset_event", ["workflow_id", "id"], unique=False)
+    op.create_table(
+        "asset_event_alias",
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("alias", sa.Text(), nullable=False),
+        sa.Column("event", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("team", "alias", "event", name=op.f("pk_asset_event_alias")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_asset_event_alias_event", "asset_event_alias", ["event"], unique=False)
+    op.create_table(
+        "asset_queue",
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("asset", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=False),
+        sa.Column("at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("workflow_id", "asset", name=op.f("pk_asset_queue")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "asset_reference",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_asset_reference")),
+    )
+    op.create_index("ix_asset_reference_workflow_id", "asset_reference", ["workflow_id"], unique=False)
+    op.create_index("ix_asset_reference_team_name", "asset_reference", ["team", "name"], unique=False)
+    op.create_index("ix_asset_reference_team_uri", "asset_reference", ["team", "uri"], unique=False)
+    op.create_table(
         "attempt",
         sa.Column("instance", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("try_number", sa.Integer(), autoincrement=False, nullable=False),
@@ -363,6 +478,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team", "key", name=op.f("pk_variable")),
     )
     op.create_table(
+        "trigger",
+        sa.Column("instance", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("try_number", sa.Integer(), nullable=False),
+        sa.Column("leg", sa.Integer(), nullable=False),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("class_path", sa.Text(), nullable=False),
+        sa.Column("arguments", types.Json(), nullable=True),
+        sa.Column("bundle", sa.Text(), nullable=False),
+        sa.Column("snapshot", sa.Text(), nullable=False),
+        sa.Column("deadline", types.Instant(), nullable=True),
+        sa.Column("created_at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("instance", name=op.f("pk_trigger")),
+    )
+    op.create_table(
         "workflow",
         sa.Column("workflow_id", sa.Text(), nullable=False),
         sa.Column("shard", sa.Integer(), nullable=False),
@@ -421,3 +552,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run", "task_id", "key", "map_index", name=op.f("pk_xcom")),
         sqlite_with_rowid=False,
     )
+    for statement in _AUDIT_GUARDS[op.get_bind().dialect.name]:
+        op.execute(statement)
+
+
+_AUDIT_GUARDS = {
+    "sqlite": (
+        """CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+        """CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$""",
+        """CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()""",
+    ),
+}

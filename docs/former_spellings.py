@@ -1,0 +1,85 @@
+"""Write the tables of former spellings into docs/guide/coming-from-airflow.md: `python -m docs.former_spellings`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from docs.sections import table, write_section
+from piper.compat.contexts import _FORMER as CONTEXT_KEYS
+from piper.compat.former import INSTEAD
+from piper.compat.spellings import DAG_ARGUMENTS, NO_MORE, OPERATOR_ARGUMENTS
+from piper.compat.tables import LACKING, Row
+from piper.compat.tables.former import FORMER
+from piper.compat.tables.moved import MOVED
+
+DOCUMENT, SECTION, LACKING_SECTION = "guide/coming-from-airflow.md", "former", "lacking"
+OURS = "piper."
+
+
+def lacking() -> str:
+    """The table of features that Piper lacks, without those that are Airflow's inside."""
+    inside = {"supervisor"}
+    return table(
+        ["", "the nearest"],
+        [
+            [why, nearest.replace("<", "&lt;")]
+            for feature, (why, nearest) in sorted(LACKING.items())
+            if feature not in inside
+        ],
+    )
+
+
+def section() -> str:
+    """All that is understood, by kind."""
+    return "\n\n".join(
+        [
+            "Arguments:",
+            table(["of", "former", "now"], list(_arguments())),
+            "Keys of the context, in templates and functions:",
+            table(["former", "now"], [[_code(key), _code(now)] for key, (now, _) in sorted(CONTEXT_KEYS.items())]),
+            "Names of Airflow 1 and 2 that Airflow 3 has dropped (lenient mode only):",
+            table(["former", "names", "now"], list(_names(FORMER))),
+            "Modules that Airflow 3.3.2 still has, with a warning (both modes):",
+            table(["former", "names", "now"], list(_names(MOVED))),
+        ]
+    )
+
+
+def _arguments() -> Iterator[list[str]]:
+    for of, renamed in (("DAG", DAG_ARGUMENTS), ("operator", OPERATOR_ARGUMENTS)):
+        for former, now in sorted(renamed.items()):
+            yield [of, _code(former), _code(now)]
+        for former, why in sorted(NO_MORE[of].items()):
+            yield [of, _code(former), f"no effect: {why}"]
+
+
+def _names(modules: dict[str, str]) -> Iterator[list[str]]:
+    for module, text in sorted(modules.items()):
+        row = Row(text)
+        sources = {source: _present(name, source.module, source.name) for name, source in row.names.items()}
+        places: dict[str, list[str]] = {}
+        for name, source in row.names.items():
+            places.setdefault("–" if source.lacking else sources[source], []).append(name)
+        for whole in row.whole:
+            places.setdefault(_code(whole), []).append("all")
+        for place, names in places.items():
+            shown = names if len(names) <= 3 else [*names[:2], "…"]
+            yield [_code(module), ", ".join(_code(name) if name not in ("all", "…") else name for name in shown), place]
+
+
+def _present(name: str, module: str, other: str) -> str:
+    """What to write now."""
+    if module.startswith(OURS):
+        return (
+            INSTEAD[name] if name in INSTEAD and " " in INSTEAD[name] else _code(INSTEAD.get(name, f"{module}.{other}"))
+        )
+    return _code(f"{module}.{other}" if other != name else module)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+if __name__ == "__main__":
+    write_section(DOCUMENT, SECTION, section())
+    write_section(DOCUMENT, LACKING_SECTION, lacking())
