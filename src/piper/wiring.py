@@ -39,6 +39,7 @@ from piper.model.wire import XComPush
 from piper.scheduler.service import SchedulerService
 from piper.secrets import Keys
 from piper.serializer.bundles import Bundle
+from piper.serializer.needs import is_small, needed_by
 from piper.serializer.once import load_once
 from piper.serializer.outcomes import FailedFile
 from piper.serializer.protocol import Limits
@@ -307,11 +308,14 @@ class Instance:
     """A throw-away system for one file (`piper run FILE`)."""
 
     def __init__(self, settings: Settings, file: Path) -> None:
+        files = () if is_small(file.parent, (settings.home,)) else needed_by(file)
+        self.notes = (_note_of_needs(file, files),) if files else ()
         bundle = Bundle(
             name="run",
             team=settings.core.team,
             folder=file.parent,
             only=(file.name,),
+            files=files,
             environment=_visible_environment(),
         )
         self._system = System(settings, [bundle], by_time=False)
@@ -441,6 +445,16 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         memory_limit=told.memory_limit,
         log_cap=told.log_limit,
         idle_zygote=told.zygote_idle.total_seconds(),
+    )
+
+
+def _note_of_needs(file: Path, files: Sequence[str]) -> str:
+    others = [name for name in files if name != file.name]
+    shown = ", ".join(others[:10]) + (f" and {len(others) - 10} more" if len(others) > 10 else "")
+    return (
+        f"{file.parent} holds too much to copy: taking {file.name}"
+        + (f", what it imports or names, and templates beside it: {shown}" if others else " alone")
+        + "; put the file into a folder of its own if more is needed"
     )
 
 

@@ -44,6 +44,11 @@ class Instance(Protocol):
         ...
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know of how it was made."""
+        ...
+
+    @property
     def token(self) -> str:
         """That its web server wants."""
         ...
@@ -173,6 +178,8 @@ def _running(settings: Settings, file: Path) -> Iterator[Instance]:
     from piper import wiring  # lazy: it imports every part of the system
 
     instance: Instance = wiring.Instance(settings, file)
+    for text in instance.notes:
+        note(text)
     try:
         instance.start()
         yield instance
