@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import steps
+from bench import backfills, steps
 from bench.instance import PATIENCE, ROOT, WORKFLOWS, Finished, Instance, copy_of, standalone
 
 ZYGOTE_IMPORTS = ("piper.sdk", "piper.sdk.execution.runner", "piper.operators.python", "piper.worker.child")
@@ -88,6 +88,16 @@ def step_cost() -> Iterator[Figure]:
     yield Figure("step_cost.longest_tick_s", "s", [max(one.longest_tick for one in compared)])
 
 
+def backfill() -> Iterator[Figure]:
+    """A backfill of 10,000 runs is asked for and made; the floor beside it."""
+    with standalone(copy_of("backfills.py")) as piper:
+        piper.wait_for_workflows(3)
+        rates = [backfills.make_runs(piper, f"backfilled_{number}") for number in range(3)]
+        below = [backfills.floor(piper) for _ in range(3)]
+    yield Figure("backfill_10000.runs_per_s", "runs/s", rates)
+    yield Figure("floor.backfill.runs_per_s", "runs/s", below)
+
+
 def chains() -> Iterator[Figure]:
     """Tasks one after the other: the hop between them, and what little and real work cost."""
     with standalone(copy_of("chains.py")) as piper:
@@ -127,6 +137,35 @@ def burst() -> Iterator[Figure]:
     yield Figure("burst_1000x5.wall_s", "s", [wall])
 
 
+def assets() -> Iterator[Figure]:
+    """One success that changes an asset which schedules 1,000 workflows; and successes of 1,000 changes each."""
+    made, rates = [], []
+    with standalone(copy_of("assets.py")) as piper:
+        piper.wait_for_workflows(1_003)
+        for repetition in range(1, 4):
+            ended = piper.run("changes_one").intervals[-1][1]
+            made.append(_reached(piper, _CONSUMERS, 1_000 * repetition) - ended)
+        for repetition in range(1, 4):
+            ended = piper.run("changes_1000").intervals[-1][1]
+            rates.append(1_000 / (_reached(piper, _COUNTED, 1_000 * repetition) - ended))
+    yield Figure("assets_1000.runs_made_s", "s", made)
+    yield Figure("assets_1000.events_per_s", "events/s", rates)
+
+
+_CONSUMERS = "SELECT count(*) FROM run WHERE workflow_id LIKE 'consumer%'"
+_COUNTED = "SELECT count(*) FROM asset_delivery WHERE workflow_id = 'counts' AND run IS NOT NULL"
+
+
+def _reached(piper: Instance, query: str, count: int) -> float:
+    """The moment (seconds since 1970) at which a count was first seen to be reached."""
+    begun = time.perf_counter()
+    while piper.database.execute(query).fetchone()[0] < count:
+        if time.perf_counter() - begun > PATIENCE:
+            raise TimeoutError(f"{count} was not reached: {query}")
+        time.sleep(0.002)
+    return time.time()
+
+
 def many() -> Iterator[Figure]:
     """One file with 5,000 workflows: parsed, stored and listed; then idle."""
     folder = copy_of()
@@ -157,8 +196,10 @@ ALL = {
     "fanout": fanout,
     "expand": expand,
     "step_cost": step_cost,
+    "backfill": backfill,
     "chains": chains,
     "burst": burst,
+    "assets": assets,
     "many": many,
     "start": start,
 }

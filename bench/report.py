@@ -18,6 +18,7 @@ LATEST = Path(__file__).parent / "results" / "latest.json"
 FLOORS = {
     "fanout_500.tasks_per_s": "floor.fork.tasks_per_s",
     "fanout_500_warm.tasks_per_s": "floor.warm.tasks_per_s",
+    "backfill_10000.runs_per_s": "floor.backfill.runs_per_s",
     "chain_50.hop_p50_s": "floor.fork.hop_p50_s",
     "chain_10_fib33.wall_s": "chain_10_fib33.bare_s",
 }

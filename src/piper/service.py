@@ -15,6 +15,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
+from piper.model.errors import StoreUnavailable
+
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
@@ -173,9 +175,11 @@ class Service(ABC):
         """One tick; an exception is logged and counted, and the wait after it grows to ten seconds."""
         try:
             wait = self.tick()
-        except Exception:
+        except Exception as error:
             self.failures += 1
-            log.exception("%s failed (%d in a row); it goes on", self.name, self.failures)
+            # A database that cannot be used says all there is to say; anything else needs to be looked into.
+            traced = None if isinstance(error, StoreUnavailable) else error
+            log.error("%s failed (%d in a row); it goes on: %s", self.name, self.failures, error, exc_info=traced)
             return float(min(0.1 * 2 ** min(self.failures, 10), 10.0))
         self.failures = 0
         return min(wait, POLL_SECONDS)

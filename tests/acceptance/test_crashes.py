@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 from collections import defaultdict
@@ -14,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
 
@@ -40,12 +44,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def ledger_of(site: Site) -> list[dict[str, Any]]:
     """What the tasks have written down."""
-    return [json.loads(line) for line in ledger_file(site).read_text().splitlines()]
+    ledger = site.home.parent / "ledger"
+    return [json.loads(line) for line in ledger.read_text().splitlines()] if ledger.exists() else []
 
 
-def ledger_file(site: Site) -> Path:
-    """Where they write."""
-    return site.home.parent / "ledger"
+def has_noted(site: Site, what: str) -> bool:
+    """Whether the task of `long` has begun, or ended."""
+    return any(line["task"].startswith("long ") and line["what"] == what for line in ledger_of(site))
 
 
 class Caller:
@@ -148,7 +153,7 @@ def look_through(site: Site, runs: list[dict[str, Any]]) -> None:
 
 def test_the_tasks_of_a_killed_worker_are_repeated_by_the_next(site: Site) -> None:
     run = site.trigger("long")
-    wait_until(lambda: ledger_file(site).exists() and any("long" in line["task"] for line in ledger_of(site)))
+    wait_until(lambda: has_noted(site, "begin"))
     worker = next(pid for pid in descendants_of(site.pid) if "piper.worker\0" in command_of(pid))
     below = descendants_of(worker)
     os.kill(worker, signal.SIGKILL)
@@ -158,3 +163,156 @@ def test_the_tasks_of_a_killed_worker_are_repeated_by_the_next(site: Site) -> No
     lost, repeated = ended.attempts("lasting")
     assert (lost["state"], repeated["state"]) == ("failed", "success")
     assert "worker" in lost["error"]
+
+
+# --- the demo, on two of its days -----------------------------------------------------------------
+
+DEMO = Path(__file__).parents[2] / "examples" / "flight_delays"
+DEMO_WORKFLOWS = ("flights_ingest", "flights_etl", "flights_ml")
+KEYS = {
+    "flights": "day, scheduled, carrier, flight",
+    "departures": "day, scheduled, carrier, flight",
+    "weather": "day, origin, hour",
+    "features": "day, scheduled, carrier, flight",
+    "models": "model_version",
+    "deployments": "day",
+    "predictions": "day, scheduled, carrier, flight, model_version",
+    "accuracy": "day, model_version",
+    "reviews": "day, scheduled, carrier, flight, model_version",
+}
+"""Of the tables that the demo writes: what tells rows apart."""
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_killed_and_started_again_has_each_row_once(tmp_path: Path) -> None:
+    dags = tmp_path / "dags"
+    shutil.copytree(DEMO, dags, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("ingest.py", "etl.py", "ml.py"):
+        text = (dags / file).read_text()
+        assert text.count("2013, 7, 28") == 1
+        (dags / file).write_text(text.replace("2013, 7, 28", "2013, 7, 23"))
+    site = Site(tmp_path, dags=dags, FLIGHT_DELAYS_HOME=str(tmp_path / "warehouse"))
+    site.start()
+    site.api.put("/pools/warehouse", json={"slots": 1, "description": ""}).raise_for_status()
+    site.has(*DEMO_WORKFLOWS)
+    known: dict[int, str] = {}
+    for task, kill in (("load_flights", Site.kill_all), ("build_features", Site.kill), ("predict", Site.kill_all)):
+        wait_until(lambda task=task: site.items("/executions", task_id=task, state="running"), 90, f"a run of {task}")
+        known |= {run["id"]: run["run_id"] for name in DEMO_WORKFLOWS for run in site.runs(name)}
+        kill(site)
+        site.start()
+    runs = [run for name in DEMO_WORKFLOWS for run in wait_until(lambda name=name: all_ended(site, name, 2), 120, name)]
+    assert {run["state"] for run in runs} == {"success"}
+    assert len(runs) == 6
+    assert known.items() <= {run["id"]: run["run_id"] for run in runs}.items(), "the same runs"
+    repeated = [one for one in site.items("/executions", state="failed") if "ended" in one["error"]]
+    assert {one["task_id"] for one in repeated} >= {"load_flights", "build_features", "predict"}
+    assert site.stop() == 0
+    with duckdb.connect(str(tmp_path / "warehouse" / "warehouse.duckdb"), read_only=True) as warehouse:
+        rows = {}
+        for table, key in KEYS.items():
+            query = f"select count(*), count(distinct ({key})) from {table}"
+            rows[table], distinct = warehouse.execute(query).fetchone() or (0, 0)
+            assert rows[table] == distinct, f"{table} has rows twice"
+    made = {name: rows[name] for name in ("models", "deployments", "predictions", "accuracy")}
+    assert made == {"models": 2, "deployments": 2, "predictions": 1997, "accuracy": 1}
+
+
+# --- a database that cannot be written --------------------------------------------------------------
+
+
+def write_until_refused(site: Site) -> tuple[set[str], httpx.Response]:
+    """Set variables, long ones and then short ones, until none can be; those that could, and the last answer."""
+    written = set()
+    for length in (200_000, 10_000, 100):
+        while True:
+            name = f"v{len(written)}"
+            reply = site.api.put(f"/variables/{name}", json={"value": "x" * length})
+            if not reply.is_success:
+                break
+            written.add(name)
+            assert len(written) < 1000, "nothing is refused"
+    return written, reply
+
+
+def names_of(site: Site) -> set[str]:
+    """The variables that there are."""
+    return {variable["key"] for variable in site.items("/variables")}
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Site]:
+    """A server whose home is a disk of 24 MiB; what tasks write down is elsewhere."""
+    disk = tmp_path / "home"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "piper-test", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("only who may mount can make a small disk")
+    site = Site(tmp_path, dags=WORKFLOWS / "crashes", LEDGER=str(tmp_path / "ledger"))
+    site.start()
+    yield site
+    if site.process is not None:
+        site.kill_all()
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def enlarge(disk: Path) -> None:
+    """Make room."""
+    subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+
+
+def test_a_full_disk_is_told_and_loses_nothing_that_was_acknowledged(full: Site) -> None:
+    site = full
+    run = site.trigger("long")
+    wait_until(lambda: has_noted(site, "begin"))
+    acknowledged, refused = write_until_refused(site)
+    assert acknowledged
+    assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert "the disk is full: free some space" in refused.json()["detail"]
+    asked = site.piper("workflows", "trigger", "by_hand")
+    assert (asked.code, asked.out) == (5, "")
+    assert "the disk is full: free some space" in asked.err
+    assert names_of(site) == acknowledged, "reading goes on"
+    wait_until(lambda: has_noted(site, "end"))
+    site.kill_all()
+
+    with sqlite3.connect(f"file:{site.home}/piper.db?mode=ro", uri=True) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    enlarge(site.home)
+    site.start()
+    assert names_of(site) == acknowledged
+    assert site.ended(run).state == "success"
+    assert site.run("by_hand").state == "success"
+    assert site.stop() == 0
+
+
+def test_a_disk_with_room_again_is_written_by_itself(full: Site) -> None:
+    site = full
+    run = site.trigger("long")
+    wait_until(lambda: has_noted(site, "begin"))
+    acknowledged, _ = write_until_refused(site)
+    wait_until(lambda: has_noted(site, "end"))
+    enlarge(site.home)
+    ended = site.ended(run)
+    assert (ended.state, ended.xcom("lasting")) == ("success", 1), "its result has waited"
+    assert names_of(site) == acknowledged
+    assert site.run("by_hand").state == "success"
+    assert site.stop() == 0
+
+
+def test_a_locked_database_is_told_and_written_when_it_is_free(site: Site) -> None:
+    run = site.trigger("long")
+    wait_until(lambda: has_noted(site, "begin"))
+    with contextlib.closing(sqlite3.connect(site.home / "piper.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        refused = site.api.put("/variables/v", json={"value": "x"})
+        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert "another process" in refused.json()["detail"]
+        assert names_of(site) == set(), "reading goes on"
+        wait_until(lambda: has_noted(site, "end"))
+        assert site.get(f"/runs/{run['id']}")["state"] == "running"
+        other.execute("ROLLBACK")
+    ended = site.ended(run)
+    assert (ended.state, ended.xcom("lasting")) == ("success", 1), "its result has waited"
+    site.did("variables", "set", "v", "x")
+    wait_until(lambda: all_ended(site, "every_ten_seconds", len(DATES)), 90)

@@ -24,7 +24,6 @@ from piper.model.events import (
     RunQueued,
     Succeeded,
 )
-from piper.model.ids import shard_of
 from piper.model.run import Identity
 from piper.model.schedule import CronTimetable, Schedule
 from piper.model.spec import TaskSpec
@@ -35,6 +34,7 @@ from piper.store import commands
 from piper.store.backfills import backfills_by_number, count_runs, create_backfill
 from piper.store.database import Database, Fence
 from piper.store.schema import run, task_instance, workflow
+from tests.backfills import a_backfill
 from tests.world import World
 
 JANUARY = datetime(2025, 1, 1, tzinfo=UTC)
@@ -76,28 +76,16 @@ class Stage:
         """Ask for a backfill of so many days; its number."""
         with self.database.write() as connection:
             row = connection.execute(select(workflow).where(workflow.c.workflow_id == "flow")).one()
-            wanted = Backfill(
-                **{
-                    "id": 0,
-                    "workflow_id": "flow",
-                    "shard": shard_of("flow"),
-                    "team": "red",
-                    "state": BackfillState.CREATING,
-                    "from_date": first,
-                    "to_date": first + (days - 1) * DAY,
-                    "max_active_runs": 3,
-                    "version": row.version,
-                    "spec_hash": row.spec_hash,
-                    "snapshot": row.snapshot,
-                    "bundle": row.bundle,
-                    "file": row.file,
-                    "first_date": first,
-                    "total": days,
-                    "created_at": self.world.clock.now(),
-                    "created_by": "ada",
-                }
-                | values
-            )
+            given: dict[str, Any] = {
+                "from_date": first,
+                "to_date": first + (days - 1) * DAY,
+                "first_date": first,
+                "total": days,
+                "max_active_runs": 3,
+                "spec_hash": row.spec_hash,
+                "created_at": self.world.clock.now(),
+            }
+            wanted = a_backfill(**(given | values))
             made = create_backfill(connection, wanted)
             commands.send(connection, "flow", None, BackfillQueued(made.id), self.world.clock.now())
         return made.id

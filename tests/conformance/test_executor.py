@@ -132,6 +132,14 @@ def test_grants_are_sent_in_their_order(world: World, leading: Leading) -> None:
     assert leading.backend.take() == [high, low]
 
 
+def test_what_belongs_to_a_backfill_comes_after_all_that_is_fresh(world: World, fence: Fence) -> None:
+    leading = Leading(world, fence, capacity=3)
+    old = schedule(world, 4, priority=9, backfill=True)
+    fresh = schedule(world, 2, 10, priority=1)
+    leading.service.tick()
+    assert [each.identity for each in leading.backend.sent] == [*fresh, old[0]]
+
+
 def test_no_more_is_granted_than_the_backend_holds(world: World, fence: Fence) -> None:
     leading = Leading(world, fence, capacity=3)
     waiting = schedule(world, 5)

@@ -9,22 +9,35 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy
+from msgspec import structs
 
 from piper.executor.lost_workers import lose_all_on
 from piper.executor.service import ExecutorService
 from piper.model import wire
 from piper.model.events import Failed, Succeeded
-from piper.model.ids import EXECUTOR_SHARD
+from piper.model.ids import EXECUTOR_SHARD, SHARDS
 from piper.model.run import Identity
+from piper.model.schedule import DataInterval, RunDates
 from piper.model.spec import ResultLength, TaskSpec
-from piper.model.states import TaskState
+from piper.model.states import RunState, TaskState
+from piper.store.backfills import (
+    adopt_runs,
+    count_runs,
+    create_backfill,
+    end_queued_runs,
+    runs_of_dates,
+    unended_backfills,
+)
 from piper.store.database import Database, Fence
 from piper.store.pools import Pool, create_pool
+from piper.store.runs import create_runs, row_from_run
+from tests.backfills import a_backfill
 from tests.conformance.test_executor import Owning
 from tests.world import World
 
@@ -136,6 +149,26 @@ def test_workers_calls_scan_nothing(world: World) -> None:
             lose_all_on(connection, "w", "gone", world.clock)
     assert plans.scans() == []
     assert len(world.events()) == 5
+
+
+def test_filling_and_cancelling_a_range_scans_nothing(world: World) -> None:
+    new_year = datetime(2025, 1, 1, tzinfo=UTC)
+    days = [RunDates(d, DataInterval(d, d), d) for d in (new_year + timedelta(days=n) for n in range(9))]
+    backfill = a_backfill(total=9, to_date=days[-1].logical_date)
+    ended = world.add_run(state=RunState.FAILED, logical_date=new_year)
+    world.add_instance(ended, state=TaskState.FAILED)
+    plans = Plans(world.database)
+    with plans.recorded(), world.database.write() as connection:
+        made = create_backfill(connection, backfill)
+        dates = [each.logical_date for each in days]
+        [run] = runs_of_dates(connection, "flow", dates).values()
+        adopt_runs(connection, made, [run])
+        row = row_from_run(structs.replace(run, run_id="other", logical_date=dates[1], state=RunState.QUEUED), "f.py")
+        assert len(create_runs(connection, [row | {"backfill": made.id}])) == 1
+        assert count_runs(connection, [made.id]) == {made.id: {RunState.FAILED: 1, RunState.QUEUED: 1}}
+        assert len(end_queued_runs(connection, made.id, 9, new_year)) == 1
+        assert [each.id for each in unended_backfills(connection, range(SHARDS))] == [made.id]
+    assert plans.scans() == []
 
 
 def test_a_scan_would_be_seen(world: World) -> None:

@@ -16,8 +16,10 @@ import msgspec
 
 from piper.core.task import TABLE
 from piper.model.run import Decision
+from piper.model.schedule import CronTimetable
 from piper.model.spec import TaskSpec, WorkflowSpec
 from piper.model.states import FINISHED, TaskState
+from tests.simulation.backfilling import BackfillMonitor
 from tests.simulation.reference import Ended, Rows, faults, has_failed, may_run
 from tests.simulation.steering import Steering, trouble_with_clears
 
@@ -62,6 +64,7 @@ class Row(NamedTuple):
     leg: int
     pool: str
     pool_slots: int
+    backfill: int
 
 
 def _drawn(spec: WorkflowSpec, rows: Rows) -> str:
@@ -95,6 +98,8 @@ class Monitor:
         self._rows: dict[int, Row] = {}
         self._runs: dict[int, tuple] = {}
         self._epochs: dict[int, tuple[str, int]] = {}
+        self.backfills = BackfillMonitor()
+        self.fresh_before_grants: frozenset[int] = frozenset()
         self._terms: list[tuple] = []
         self._hurried: set[int] = set()
         """Runs in which something else than their own ends has ended tasks: a timeout, the first failure."""
@@ -113,14 +118,15 @@ class Monitor:
         rows = {
             r[0]: row if (row := known.get(r[0])) == r else Row(*r)
             for r in self._db.execute(
-                "SELECT id, run, task_id, map_index, state, try_number, leg, pool, pool_slots FROM task_instance"
-                " WHERE callback IS NULL"
+                "SELECT id, run, task_id, map_index, state, try_number, leg, pool, pool_slots, backfill"
+                " FROM task_instance WHERE callback IS NULL"
             )
         }
         runs = {
             r[0]: r
             for r in self._db.execute(
-                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason, spec_hash"
+                "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason, backfill,"
+                " spec_hash"
                 " FROM run"
             )
         }
@@ -129,13 +135,19 @@ class Monitor:
         changed = [(known.get(i), row) for i, row in rows.items() if known.get(i) is not row]
         self._check_terms(actor, changed, runs, epochs)
         applied = self._steering.applied()
-        self._check_edges(changed, applied)
+        adopted = self._adopted(runs)
+        self._check_edges(changed, applied, adopted)
         spec_of = {number: self.version_of(run) for number, run in runs.items()}
-        for trouble in trouble_with_clears(applied, self._rows, rows, spec_of):
+        for trouble in trouble_with_clears(applied, self._rows, rows, spec_of, adopted):
             raise Broken(f"{trouble} (I11)")
         self._check_rules(changed, rows, runs)
         self._check_limits(rows, runs)
         self._check_runs(runs, now)
+        self._check_triggers(rows)
+        self._check_precedence(actor, changed, rows)
+        wrong = self.backfills.look(self._db)
+        if wrong:
+            raise Broken(wrong)
         self._hurried |= {number for number, run in runs.items() if run[8] == "timed_out"}
         self._hurried |= {
             row.run for _, row in changed if row.state == "failed" and self._specs[runs[row.run][1]].fail_fast
@@ -145,7 +157,7 @@ class Monitor:
 
     def version_of(self, run: tuple) -> WorkflowSpec:
         """The version that a run has."""
-        return self.versions[run[9]]
+        return self.versions[run[10]]
 
     def _task(self, workflow: str, task_id: str) -> TaskSpec:
         """A task of any version: its limits are the same in all."""
@@ -167,19 +179,23 @@ class Monitor:
                 if run != self._runs.get(number) and epochs[run[3]][0] != actor:
                     raise Broken(f"{actor} wrote run {run} though {epochs[run[3]][0]} owns its shard (I17)")
 
-    def _check_edges(self, changed, applied) -> None:
+    def _adopted(self, runs) -> set[int]:
+        """Runs that a backfill has just cleared, to run them again as its own."""
+        return {number for number, run in runs.items() if number in self._runs and run[9] != self._runs[number][9]}
+
+    def _check_edges(self, changed, applied, adopted: set[int]) -> None:
         """C9, I11: only edges of the table; identities never fall; no way out of an end but by a person."""
         for before, row in changed:
             if before is None:
                 continue
             cleared = row.run in applied
-            if (row.try_number, row.leg) < (before.try_number, before.leg) and not cleared:
+            if (row.try_number, row.leg) < (before.try_number, before.leg) and not (cleared or row.run in adopted):
                 raise Broken(f"the identity of {before} fell to {row}")
             if row.try_number < before.try_number:
                 raise Broken(f"the try number of {before} fell: {row}")
             if before.state != row.state and (before.state, row.state) not in LEGAL_IN_ONE_COMMIT:
                 raise Broken(f"{before} became {row.state}: no row of the table leads there (C9)")
-            if before.state in FINISHED and row.state != before.state and not cleared:
+            if before.state in FINISHED and row.state != before.state and not (cleared or row.run in adopted):
                 raise Broken(f"{before} left its end without a clear: {row} (I11)")
 
     def _check_rules(self, changed, rows, runs) -> None:
@@ -220,10 +236,17 @@ class Monitor:
             limit = self._task(workflow, task_id).max_active_per_workflow
             if limit is not None and count > limit:
                 raise Broken(f"task {task_id} of workflow {workflow} is in flight {count} times (I15)")
-        running = Counter(run[1] for run in runs.values() if run[4] == "running")
+        running = Counter(run[1] for run in runs.values() if run[4] == "running" and run[9] is None)
         for workflow, count in running.items():
             if count > self._specs[workflow].max_active_runs:
                 raise Broken(f"workflow {workflow} has {count} runs (I15)")
+
+    def _check_triggers(self, rows) -> None:
+        """A trigger is there exactly as long as its instance is deferred, and for that wait."""
+        waits = {(r.id, r.try_number, r.leg) for r in rows.values() if r.state == "deferred"}
+        found = set(self._db.execute("SELECT instance, try_number, leg FROM trigger"))
+        if waits != found:
+            raise Broken(f"deferred without a trigger: {waits - found}; triggers without a wait: {found - waits}")
 
     def _check_runs(self, runs, now: datetime) -> None:
         """I1, I3: one run for a date, none before its time."""
@@ -235,6 +258,21 @@ class Monitor:
             due = EPOCH + timedelta(microseconds=run[7])
             if number not in self._runs and run[6] == "scheduled" and due > now:
                 raise Broken(f"run {run} was made before its time {due} (I3)")
+
+    def note_what_is_fresh(self) -> None:
+        """An executor is about to look: what waits now, and belongs to no backfill, goes before all that does."""
+        waiting = (row for row in self._rows.values() if row.state == "scheduled" and not row.backfill)
+        self.fresh_before_grants = frozenset(row.id for row in waiting)
+
+    def _check_precedence(self, actor: str, changed, rows) -> None:
+        """No task of a backfill is granted a slot that a fresh task waits for."""
+        if not actor.startswith("executor"):
+            return
+        passed_over = {rows[i].pool for i in self.fresh_before_grants if i in rows and rows[i].state == "scheduled"}
+        for before, row in changed:
+            granted = row.state == "queued" and before is not None and before.state == "scheduled"
+            if granted and row.backfill and row.pool in passed_over:
+                raise Broken(f"{row} of a backfill was granted before a fresh task of its pool")
 
     def check_schedules(self, now: datetime, unpaused_since: Mapping[str, datetime]) -> None:
         """I2: with catch-up every date that is due has its run, without at least the latest has been made."""
@@ -263,6 +301,11 @@ class Monitor:
         in_flight = [r for r in self._rows.values() if r.state in OCCUPIED]
         if in_flight:
             raise Broken(f"in flight at rest: {in_flight} (I9)")
+        every_ten_minutes = (w for w, spec in self._specs.items() if isinstance(spec.schedule.timetable, CronTimetable))
+        dates = {w: {run[5] for run in self._runs.values() if run[1] == w} for w in every_ten_minutes}
+        wrong = self.backfills.look_at_rest(dates)
+        if wrong:
+            raise Broken(wrong)
         events = self._db.execute("SELECT count(*) FROM event").fetchone()[0]
         if events:
             raise Broken(f"{events} events wait at rest (I9)")

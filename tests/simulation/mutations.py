@@ -10,14 +10,15 @@ from typing import Any
 from unittest import mock
 
 import sqlalchemy
+from msgspec.structs import replace
 
 from piper.core import run
 from piper.core import trigger_rules as rules
 from piper.core.graph import Graph, Watch
 from piper.core.selection import ANY_STATE
-from piper.model.events import Lost
+from piper.model.events import Lost, TriggerFired
 from piper.model.states import TaskState
-from piper.scheduler import assets
+from piper.scheduler import assets, backfills, book, commit
 from piper.store import database, grants, instances, schema
 from piper.task_api import batch
 from piper.task_api.handshake import Verdict
@@ -206,6 +207,69 @@ def without_scope() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_trigger_transaction() -> Iterator[None]:
+    """Instances move, and their triggers stay."""
+    with mock.patch.object(commit, "apply_trigger_effects", return_value=None):
+        yield
+
+
+@contextmanager
+def without_identity_of_waits() -> Iterator[None]:
+    """Whatever waits is resumed by whatever fires, be it for an earlier wait."""
+    judge, report = batch.judge_report, run._Draft._report
+
+    def judge_any(execution: Any, event: Any) -> Verdict:
+        if isinstance(event, TriggerFired) and execution is not None and execution.state is TaskState.DEFERRED:
+            return Verdict.GRANT
+        return judge(execution, event)
+
+    def report_any(draft: Any, event: Any) -> None:
+        if isinstance(event, TriggerFired):
+            ti = draft.at(draft.place_of(event.identity.instance))
+            event = replace(event, identity=ti.identity)
+        report(draft, event)
+
+    with mock.patch.object(batch, "judge_report", judge_any), mock.patch.object(run._Draft, "_report", report_any):
+        yield
+
+
+@contextmanager
+def without_cursor_in_the_transaction() -> Iterator[None]:
+    """The cursor of a backfill is moved in a transaction after the one that makes the runs."""
+    move, follow, load = backfills.move_backfills, backfills.Backfills.follow, backfills.Backfills.load
+    late: list[Any] = []
+
+    def move_later(connection: Any, moves: Any) -> None:
+        late.extend(pair for pair in moves if pair[0].cursor != pair[1].cursor)
+        move(connection, [pair for pair in moves if pair[0].cursor == pair[1].cursor])
+
+    def follow_after_moving(self: Any, fence: Any, now: Any) -> Any:
+        if late:
+            with self._database.fenced(fence.only({before.shard for before, _ in late})) as connection:
+                move(connection, late)
+            late.clear()
+        return follow(self, fence, now)
+
+    def load_as_after_a_crash(self: Any, shards: Any) -> None:
+        late.clear()
+        load(self, shards)
+
+    with (
+        mock.patch.object(backfills, "move_backfills", move_later),
+        mock.patch.object(backfills.Backfills, "follow", follow_after_moving),
+        mock.patch.object(backfills.Backfills, "load", load_as_after_a_crash),
+    ):
+        yield
+
+
+@contextmanager
+def without_limit_of_backfills() -> Iterator[None]:
+    """A backfill starts as many runs as there are."""
+    with mock.patch.object(book, "limit_of", return_value=99):
+        yield
+
+
 MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = MappingProxyType(
     {
         "no fence": without_fence,
@@ -216,6 +280,8 @@ MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = M
         "no removal of what vanished": without_removal,
         "no second call of a lost callback": without_callbacks_of_losses,
         "no callback with the end of its run": without_writing_callbacks,
+        "no cursor in the transaction": without_cursor_in_the_transaction,
+        "no limit of backfills": without_limit_of_backfills,
         "news of assets not consumed": without_consuming_changes,
         "events of assets not taken": without_taking_events,
         "no resizing": without_resizing,
@@ -224,5 +290,7 @@ MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = M
         "no telling of watchers": without_telling_watchers,
         "no decisions": without_decisions,
         "no scope of teardowns": without_scope,
+        "triggers apart from their instances": without_trigger_transaction,
+        "fires without identity": without_identity_of_waits,
     }
 )

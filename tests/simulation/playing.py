@@ -6,8 +6,11 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from unittest import mock
 
+from piper.scheduler import backfills
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.world import World
 
@@ -15,12 +18,17 @@ MOVES = 150
 MEMORY = Path("/dev/shm")
 
 
+def small_chunks() -> AbstractContextManager[object]:
+    """Backfills go on by few dates at a time, so that there is a commit to crash at between them."""
+    return mock.patch.multiple(backfills, CHUNK=3, RERUNS=1)
+
+
 def play(seed: int, mutation: str = "") -> str:
     """Play one seed to its end. Returns what was broken, or an empty string."""
     logging.disable(logging.CRITICAL)  # a play provokes every error there is
     folder = MEMORY if MEMORY.is_dir() else None
     broken = MUTATIONS[mutation]() if mutation else contextlib.nullcontext()
-    with tempfile.TemporaryDirectory(dir=folder) as path, broken:
+    with tempfile.TemporaryDirectory(dir=folder) as path, broken, small_chunks():
         world = World(seed, Path(path))
         try:
             world.play(MOVES)

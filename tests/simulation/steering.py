@@ -7,7 +7,7 @@ its own when it runs again. The version that it brings removes what it lacks and
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import msgspec
 
@@ -47,16 +47,18 @@ def trouble_with_clears(
     before: Mapping[int, tuple],
     rows: Mapping[int, tuple],
     spec_of: Mapping[int, WorkflowSpec],
+    adopted: Set[int],
 ) -> Iterable[str]:
     """What a commit has done to instances that had ended, and should not, or should have and has not.
 
     Arguments:
         before, rows: the instances by number, before and after the commit (`monitor.Row`).
         spec_of: of each run the version that it now has.
+        adopted: runs that a backfill has just cleared, as a whole.
     """
     for number, old in before.items():
         new = rows[number]
-        if old.state not in FINISHED:
+        if old.state not in FINISHED or old.run in adopted:
             continue
         commands = applied.get(old.run, [])
         marks = [c for c in commands if not isinstance(c, Clear)]

@@ -106,6 +106,7 @@ def _random_task(dice: random.Random, task_id: str, above: tuple[str, ...], earl
         priority=dice.randint(1, 5),
         mapped=mapped,
         branches=mapped is None and dice.random() < 0.15,
+        start_from_trigger={"trigger": "test.First", "method": "resume"} if dice.random() < 0.05 else None,
         depends_on_past=dice.random() < 0.1,
         max_active_per_run=1 if dice.random() < 0.1 else None,
         max_active_per_workflow=1 if dice.random() < 0.1 else None,

@@ -16,8 +16,10 @@ from sqlalchemy import Connection, insert, select, update
 from piper.artifacts import ArtifactStore
 from piper.executor.lost_workers import lose_all_on
 from piper.executor.service import ExecutorService
-from piper.model.errors import Conflict
+from piper.model.errors import CallerError, Conflict
 from piper.model.events import (
+    BackfillPauseChanged,
+    BackfillQueued,
     Clear,
     Deferred,
     Event,
@@ -32,7 +34,6 @@ from piper.model.events import (
     SpecPublished,
     Succeeded,
     TaskEvent,
-    TriggerFired,
 )
 from piper.model.ids import EXECUTOR_SHARD, SINGLETON_SHARDS, shard_of
 from piper.model.run import Decision, Identity
@@ -48,10 +49,12 @@ from piper.store.events import append_events, event_row
 from piper.store.runs import create_run
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from tests.simulation import backfilling
 from tests.simulation.assets import AssetMonitor, changes_of, lay_assets, random_consumer, with_outlets
 from tests.simulation.callbacks import CallbackMonitor
 from tests.simulation.ledger import Ledger
 from tests.simulation.monitor import Monitor
+from tests.simulation.triggering import Triggerer, Waits
 from tests.simulation.workflows import MONDAY, another_version, random_workflow
 
 HORIZON = MONDAY + timedelta(hours=1)
@@ -155,6 +158,7 @@ class World:
         self._databases: list[Database] = []
         self._names = 0
         self.ledger = Ledger()
+        self.waits = Waits()
         self.backend = Backend()
         self.running: list[Running] = []
         self.said: list[tuple[str, Report]] = []
@@ -178,6 +182,7 @@ class World:
         self.api = TaskApi(self.database("task_api"), self.clock, keys, artifacts, self.wakeups)
         self.scheduler = self._new_scheduler()
         self.zombies: list[SchedulerService] = []
+        self.triggerer = Triggerer(self)
         self.executor = self._new_executor()
         self.calm = False
 
@@ -316,9 +321,9 @@ class World:
                     self.move_worker_crash,
                     self.move_takeover,
                     self.move_zombie,
-                    self.move_trigger,
+                    self.move_triggerer,
                 ],
-                [20, 16, 20, 20, 14, 6, 3, 2, 2, 3, 4],
+                [20, 16, 20, 20, 14, 6, 3, 2, 2, 3, 8],
             )[0]
             self._do(move)
         self.heal()
@@ -352,6 +357,7 @@ class World:
 
     def move_executor(self) -> None:
         self.talk("executor ticks")
+        self.monitor.note_what_is_fresh()
         self.executor.tick()
 
     def move_takeover(self) -> None:
@@ -392,6 +398,7 @@ class World:
             reply = self._ask(start)
         if isinstance(reply.result, TaskContext):
             self.ledger.begin(dispatch.identity, worker)
+            self.waits.resumed(dispatch.identity, reply.result.resume)
             self.running.append(Running(reply.result, dispatch.token, worker, nonce))
 
     def move_worker_report(self) -> None:
@@ -413,6 +420,8 @@ class World:
     def _say(self, running: Running, report: Report) -> None:
         identity = running.context.identity
         self.ledger.end(identity)
+        if isinstance(report.event, Deferred):
+            self.waits.deferred(identity)
         self.talk(f"{identity} of {running.context.task.task_id} reports {type(report.event).__name__}")
         self.said.append((running.token, report))
         self.ledger.note_changes(report.event)
@@ -449,24 +458,32 @@ class World:
         self.clock.at += timedelta(seconds=seconds)
         self.talk(f"{seconds} s pass: {self.clock.at:%d %H:%M:%S}")
 
-    def move_trigger(self) -> None:
-        """A trigger fires for something deferred."""
-        deferred = [r for r in self.monitor.rows.values() if r.state == "deferred"]
-        if not deferred:
-            return
-        row = self.dice.choice(deferred)
-        identity = Identity(row.id, row.try_number, row.leg)
-        error = "" if self.dice.random() < 0.8 else "the trigger failed"
-        self.talk(f"the trigger of {identity} fires")
-        self._append(self.monitor.runs[row.run][3], row.run, TriggerFired(identity, {"n": 1}, error))
+    def move_triggerer(self) -> None:
+        """A triggerer looks, fires something, or forgets what runs."""
+        what = self.dice.choices([self.triggerer.look, self.triggerer.fire, self.triggerer.crash], [10, 10, 1])[0]
+        what()
 
     def move_people(self) -> None:
         """A person triggers, clears, marks, pauses."""
         what = self.dice.choice(
-            ["trigger", "trigger", "clear", "clear", "clear", "mark", "mark_run", "pause", "publish"]
+            [
+                "trigger",
+                "trigger",
+                "clear",
+                "clear",
+                "clear",
+                "mark",
+                "mark_run",
+                "pause",
+                "backfill",
+                "backfill",
+                "publish",
+            ]
         )
         runs = list(self.monitor.runs.values())
-        if what == "trigger" or not runs:
+        if what == "backfill":
+            self._backfill()
+        elif what == "trigger" or not runs:
             self._trigger()
         elif what == "publish":
             self._publish()
@@ -556,6 +573,25 @@ class World:
         except Conflict:
             self.talk("a person triggers a run that exists")
 
+    def _backfill(self) -> None:
+        """A person asks for a backfill, or says something to one."""
+        known = sorted(self.monitor.backfills.rows.values())
+        if known and self.dice.random() < 0.5:
+            row = self.dice.choice(known)
+            event = backfilling.command_about(self.dice, row.id)
+            self.talk(f"a person says {event}")
+            self._append(shard_of(row.workflow_id), None, event)
+            return
+        spec = self.specs[self.dice.choice(sorted(self.specs))]
+        now = self.clock.now()
+        try:
+            with self.people.write() as connection:
+                made = backfilling.ask(self.dice, connection, spec, now)
+                append_events(connection, [event_row(made.shard, None, BackfillQueued(made.id), now)])
+            self.talk(f"a person asks for {made}")
+        except CallerError as refused:
+            self.talk(f"a person asks for a backfill in vain: {refused}")
+
     def _append(self, shard: int, run: int | None, event: Event) -> None:
         with self.people.write() as connection:
             append_events(connection, [event_row(shard, run, event, self.clock.now())])
@@ -567,7 +603,7 @@ class World:
             self.callbacks.called.add(identity.instance)
             return Succeeded(identity) if self.dice.random() < 0.8 else Failed(identity, "boom")
         what = self.dice.choices(
-            ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [70, 12, 3, 6, 5, 4]
+            ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [66, 12, 3, 6, 5, 8]
         )[0]
         match what:
             case "fail":
@@ -579,7 +615,7 @@ class World:
             case "reschedule" if identity.leg < 3:
                 return Rescheduled(identity, self.clock.now() + timedelta(seconds=self.dice.choice([0, 20, 90])))
             case "defer" if identity.leg < 3:
-                timeout = timedelta(seconds=60)
+                timeout = timedelta(seconds=60) if self.dice.random() < 0.5 else None
                 return Deferred(identity, "test.Trigger", method="resume", timeout=timeout)
         decision = None
         if task.branches:
@@ -605,17 +641,21 @@ class World:
         self.calm = True
         for workflow in sorted(self.specs):
             self._append(shard_of(workflow), None, PauseChanged(workflow, False))
+        for row in self.monitor.backfills.rows.values():
+            self._append(shard_of(row.workflow_id), None, BackfillPauseChanged(row.id, paused=False))
         self.clock.at = max(self.clock.at, HORIZON + timedelta(seconds=1))
         idle = 0
         for _ in range(20_000):
             before = self.monitor.commits
             self.move_scheduler()
-            self.executor.tick()
+            self.move_executor()
             for _ in range(len(self.backend.dispatches)):
                 self.move_worker_start()
             while self.running:
                 self.move_worker_report()
-            self.move_trigger()
+            self.triggerer.look()
+            while self.triggerer.running:
+                self.triggerer.fire()
             idle = 0 if self.monitor.commits != before else idle + 1
             if idle > 1:
                 self.clock.at += timedelta(seconds=31)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import timedelta
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from piper.sdk.execution.current import Execution
 
 _DAY = timedelta(days=1)
+_RUNNER = "piper.sdk.execution.runner"
 
 
 def context_merge(context: MutableMapping[str, Any], *additions: Mapping[str, Any], **named: Any) -> None:
@@ -39,10 +41,22 @@ def _warning(key: str, now: str, make: Callable[[Any], Any]) -> Callable[[Execut
         found = make(execution.context)
         if key not in vars(execution).setdefault("former_keys", set()):
             vars(execution)["former_keys"].add(key)
-            warnings.warn(f"the context has no {key!r} since Airflow 3: use {now}", FormerKeyWarning, stacklevel=3)
+            said = f"the context has no {key!r} since Airflow 3: use {now}"
+            warnings.warn_explicit(said, FormerKeyWarning, *_place(execution))
         return found
 
     return value
+
+
+def _place(execution: Execution) -> tuple[str, int]:
+    """The author's line that asks for a key; of a template, where its task is written."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__") != _RUNNER:
+        if str(frame.f_globals.get("__name__", "jinja2")).partition(".")[0] not in ("piper", "jinja2"):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    source = execution.facts.task.source
+    return (source.file, source.line) if source is not None else (execution.facts.task.task_id, 0)
 
 
 def _date(context: Mapping[str, Any]) -> Any:

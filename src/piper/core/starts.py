@@ -66,6 +66,11 @@ class Lane:
         return not (self._queued or self.running)
 
     @property
+    def size(self) -> int:
+        """How many wait or run here."""
+        return len(self._queued) + len(self.running)
+
+    @property
     def waits(self) -> bool:
         """Whether a run is queued here."""
         return bool(self._queued)

@@ -31,7 +31,7 @@ from piper.model.states import TriggerRule
 TimetableCheck = Callable[[Timetable], None]
 """Raises an AuthorError when a timetable cannot be followed: `piper.timetables.check`."""
 
-LARGEST = (1 << 31) - 1
+SMALLEST, LARGEST = -(1 << 31), (1 << 31) - 1
 """The databases keep limits, slots and the like in 32 bits."""
 
 TAG_LENGTH = 100
@@ -289,8 +289,8 @@ def _value_problems(task: TaskSpec) -> Iterator[str]:
         yield "has no pool"
     if not 1 <= task.pool_slots <= LARGEST:
         yield f"takes {task.pool_slots} slots of its pool: at least 1, at most {LARGEST:,}"
-    if abs(task.priority) > LARGEST:
-        yield f"has priority {task.priority}: at most {LARGEST:,}"
+    if not SMALLEST <= task.priority <= LARGEST:
+        yield f"has priority {task.priority}: between {SMALLEST:,} and {LARGEST:,}"
     for name, text in (("operator", task.operator), ("pool", task.pool), ("queue", task.queue)):
         if "\0" in text:
             yield f"has a NUL in its {name}: {text[:40]!r}"

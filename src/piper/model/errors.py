@@ -100,7 +100,16 @@ class WrongSchema(SystemFault):
 
 
 class StoreUnavailable(SystemFault):
-    """The database cannot be reached or cannot write (locked, full, read-only); nothing was written."""
+    """The database cannot be reached or cannot write (locked, full, read-only); nothing was written.
+
+    Arguments:
+        message: for the operator of the installation.
+        meaning: what is the matter with "the database …", without telling where it is: for callers.
+    """
+
+    def __init__(self, message: str, meaning: str = "cannot be used at the moment") -> None:
+        super().__init__(message)
+        self.meaning = meaning
 
 
 class AmbiguousCommit(SystemFault):

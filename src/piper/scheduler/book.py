@@ -130,8 +130,8 @@ class RunBook:
     def unfinished(self, workflow_id: str) -> int:
         """Runs of the workflow itself, backfills apart, that have not ended."""
         group = self.workflows.get(workflow_id)
-        runs = () if group is None else (memory.run for memory in group.runs.values())
-        return sum(1 for run in runs if lane_of(run) == OWN_LANE and not run.state.finished)
+        lane = None if group is None else group.lanes.get(OWN_LANE)
+        return 0 if lane is None else lane.size
 
     def refresh(self, workflow: ScheduledWorkflow) -> None:
         """A workflow's row has changed."""

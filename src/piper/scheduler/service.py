@@ -150,9 +150,11 @@ class SchedulerService(Service):
         if won:
             with self._database.read() as connection:
                 runs = active_runs(connection, won)
-                instances = instances_of_runs(connection, (r.id for r in runs))
+                # A backfill may have left ten thousand that wait and have no instances yet.
+                begun = (r.id for r in runs if r.next_ordinal or r.state is RunState.RUNNING)
+                instances = instances_of_runs(connection, begun)
             self._backfills.load(won)
-            self._take_in((run, instances[run.id]) for run in runs)
+            self._take_in((run, instances.get(run.id, [])) for run in runs)
             self._assets.take_over(won)
             self._schedules_looked_at = None
         self._epochs = epochs
@@ -313,7 +315,7 @@ class SchedulerService(Service):
         begun = self._clock.monotonic()
         undecided = False
         limited: set[str] = set()
-        for run in [*self._news, *(r for r in consumed if r not in self._news)]:
+        for run in self._in_turn([*self._news, *(r for r in consumed if r not in self._news)]):
             memory = self.book.runs.get(run)
             if memory is None or run in self.quarantine:
                 self._news.pop(run, None)
@@ -334,6 +336,13 @@ class SchedulerService(Service):
             if any(isinstance(e, RunEnded) for e in changes.effects):
                 self._note_end(changes.run, batch)
         return undecided
+
+    def _in_turn(self, runs: list[int]) -> list[int]:
+        """Fresh runs before those of backfills, of which any number may have been told something."""
+        if not self.book.backfills:
+            return runs
+        known = self.book.runs
+        return sorted(runs, key=lambda run: run in known and lane_of(known[run].run) != OWN_LANE)
 
     def _note_end(self, run: Run, batch: Batch) -> None:
         """The end of a run counts for its workflow, in the transaction that ends it."""

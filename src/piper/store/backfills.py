@@ -50,11 +50,11 @@ def create_backfill(connection: Connection, wanted: Backfill) -> Backfill:
 
 def unended_backfills(connection: Connection, shards: Collection[int]) -> list[Backfill]:
     """The backfills of these shards of which more may come."""
-    found = map(_from_row, connection.execute(_UNENDED))
-    return [each for each in found if each.shard in shards]
+    found = (each for each in map(_from_row, connection.execute(_UNENDED)) if each.shard in shards)
+    return sorted(found, key=lambda each: each.id)
 
 
-_UNENDED = select(table).where(table.c.ended_at.is_(None)).order_by(table.c.id)
+_UNENDED = select(table).where(table.c.ended_at.is_(None))
 
 
 def backfills_by_number(connection: Connection, numbers: Collection[int]) -> dict[int, Backfill]:

@@ -59,6 +59,12 @@ def count_pending(connection: Connection, commands: Sequence[Sent]) -> int:
 # --- workflows ----------------------------------------------------------------------------------
 
 
+def hold_workflow(connection: Connection, workflow_id: str) -> None:
+    """Have whoever makes a run of a workflow wait until this transaction ends; returns when those before have."""
+    held = select(workflow.c.workflow_id).where(workflow.c.workflow_id == workflow_id).with_for_update()
+    connection.execute(held)
+
+
 def count_unfinished_runs(connection: Connection, workflow_id: str) -> int:
     """Runs of a workflow that have not reached an end."""
     states = (RunState.QUEUED, RunState.RUNNING)

@@ -171,7 +171,7 @@ class PostgresDriver:
         if code.startswith(_UNAVAILABLE) or (not code and isinstance(error, sqlalchemy.exc.OperationalError)):
             meaning = _MEANING.get(code, "cannot be used")
             reason = " ".join(str(error.orig).split())
-            return StoreUnavailable(f"the database {self._name} {meaning}; nothing was written ({reason})")
+            return StoreUnavailable(f"the database {self._name} {meaning}; nothing was written ({reason})", meaning)
         return error
 
 

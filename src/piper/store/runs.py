@@ -100,7 +100,9 @@ def create_run(
         NotFound: there is no such workflow.
         Conflict: the run id or the logical date is taken.
     """
-    found = connection.execute(select(workflow).where(workflow.c.workflow_id == workflow_id)).one_or_none()
+    # Held until the run is committed: who deletes the workflow waits, and finds the run (`commands.hold_workflow`).
+    held = select(workflow).where(workflow.c.workflow_id == workflow_id).with_for_update(read=True, key_share=True)
+    found = connection.execute(held).one_or_none()
     if found is None:
         raise NotFound(f"there is no workflow {workflow_id!r}")
     after = run_after or logical_date or now
@@ -127,11 +129,10 @@ def create_run(
     made = create_runs(connection, [row_from_run(wanted, found.file)])
     if made:
         return made[0]
-    taken = connection.execute(
-        select(table.c.run_id)
-        .where(table.c.workflow_id == workflow_id)
-        .where((table.c.run_id == wanted.run_id) | (table.c.logical_date == logical_date))
-    ).scalar()
+    same = table.c.run_id == wanted.run_id
+    if logical_date is not None:
+        same |= table.c.logical_date == logical_date
+    taken = connection.execute(select(table.c.run_id).where(table.c.workflow_id == workflow_id, same)).scalar()
     raise Conflict(
         f"workflow {workflow_id!r} has run {taken!r} already, with this run id or this logical date: "
         "choose another, or clear that run"

@@ -156,7 +156,7 @@ class SqliteDriver:
                 return Conflict(f"{table}: a row with this key exists already")
             meaning = _MEANING.get(_primary_code(cause))
             if meaning is not None:
-                return StoreUnavailable(f"the database {self.path} {meaning}; nothing was written ({cause})")
+                return StoreUnavailable(f"the database {self.path} {meaning}; nothing was written ({cause})", meaning)
         elif isinstance(error, sqlalchemy.exc.TimeoutError):
             return StoreUnavailable(f"the database {self.path} is read by too many at once; try again")
         return error

@@ -110,6 +110,8 @@ def problem_response(error: Exception, correlation_id: str) -> Response:
             "the connection to the database broke while the change was being committed: it may or may not have"
             " happened; repeat the call with the same Idempotency-Key to find out"
         )
+    elif isinstance(error, StoreUnavailable):
+        detail = f"the database {error.meaning}; nothing was written, try again later"
     elif status == 503:
         detail = "the database cannot be used at the moment and nothing was written; try again"
     else:

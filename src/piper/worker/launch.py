@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from piper.worker.environment import task_environment
 from piper.worker.settings import WorkerSettings
 
 
@@ -22,7 +23,8 @@ def launch(
     and exit. It is in a session of its own, so that a Ctrl-C in the terminal does not reach it.
 
     Arguments:
-        environment: of the worker, and of its tasks less what starts with `PIPER_`; None for this process's.
+        environment: of the worker and its tasks, less what is not for tasks: a task, which may run as the same user,
+            can read that of the worker, and the worker has no use for the database's address. None for this process's.
     """
     ours, theirs = socket.socketpair()
     with theirs:
@@ -38,7 +40,7 @@ def launch(
                 msgspec.json.encode(settings).decode(),
             ],
             stdin=subprocess.DEVNULL,
-            env=dict(os.environ if environment is None else environment),
+            env=task_environment(dict(os.environ if environment is None else environment)),
             pass_fds=[theirs.fileno()],
             start_new_session=True,
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from piper.model.events import MarkRun, PauseChanged
+from piper.model.backfill import BackfillState
+from piper.model.events import BackfillCancelled, BackfillPauseChanged, MarkRun, PauseChanged
 from piper.model.ids import SHARDS
 from piper.service import Service, Signal
 from piper.store.database import Database
 from piper.store.events import StoredEvent, delete_events, pending_events
-from piper.store.schema import run, workflow
+from piper.store.schema import backfill, run, workflow
 
 
 class Owner(Service):
@@ -26,6 +27,11 @@ class Owner(Service):
                     case PauseChanged(workflow_id, paused):
                         here = workflow.c.workflow_id == workflow_id
                         connection.execute(workflow.update().where(here).values(paused=paused))
+                    case BackfillPauseChanged(number, paused):
+                        connection.execute(backfill.update().where(backfill.c.id == number).values(paused=paused))
+                    case BackfillCancelled(number):
+                        values = {"state": BackfillState.CANCELLING}
+                        connection.execute(backfill.update().where(backfill.c.id == number).values(**values))
                     case MarkRun(number, state, reason):
                         values = {"state": state, "reason": reason}
                         connection.execute(run.update().where(run.c.id == number).values(**values))

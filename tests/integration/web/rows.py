@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from piper.model.backfill import BackfillState, Reprocess
 from piper.model.ids import instance_id, shard_of
 from piper.model.run import Run
 from piper.model.spec import ParamSpec, SourceLocation, TaskSpec, WorkflowSpec, encode_spec, spec_hash
@@ -136,6 +137,35 @@ class Rows:
         row = {"run": run.id, "task_id": task_id, "key": key, "map_index": -1, "value": value, "created_at": THEN}
         with self._database.write() as connection:
             self._add(connection, schema.xcom, **(row | values))
+
+    def backfill(self, workflow_id: str, **values: Any) -> int:
+        """A backfill of the first of January 2025 of a workflow; its number."""
+        new_year = datetime(2025, 1, 1, tzinfo=UTC)
+        table = schema.workflow
+        with self._database.write() as connection:
+            found = connection.execute(table.select().where(table.c.workflow_id == workflow_id)).one()
+            row = {
+                "workflow_id": workflow_id,
+                "shard": found.shard,
+                "team": found.team,
+                "state": BackfillState.RUNNING,
+                "from_date": new_year,
+                "to_date": new_year,
+                "reprocess": Reprocess.NONE,
+                "backwards": False,
+                "max_active_runs": 10,
+                "conf": {},
+                "version": found.version,
+                "spec_hash": found.spec_hash,
+                "snapshot": found.snapshot,
+                "bundle": found.bundle,
+                "file": found.file,
+                "first_date": new_year,
+                "total": 1,
+                "created_at": THEN,
+            }
+            made = connection.execute(schema.backfill.insert().values(**(row | values)).returning(schema.backfill.c.id))
+            return int(made.scalar_one())
 
     def asset(self, name: str, uri: str, team: str = "red", **values: Any) -> int:
         """An active asset; its number."""

@@ -40,6 +40,17 @@ PUBLIC = {
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/workflows/{workflow_id}"): {"paused": True},
     ("POST", "/workflows/{workflow_id}/runs"): {},
+    ("POST", "/workflows/{workflow_id}/backfills"): {
+        "from_date": "2025-01-01T00:00:00Z",
+        "to_date": "2025-01-02T00:00:00Z",
+    },
+    ("POST", "/workflows/{workflow_id}/backfills/dry-run"): {
+        "from_date": "2025-01-01T00:00:00Z",
+        "to_date": "2025-01-02T00:00:00Z",
+    },
+    ("POST", "/backfills/{backfill}/pause"): {},
+    ("POST", "/backfills/{backfill}/resume"): {},
+    ("POST", "/backfills/{backfill}/cancel"): {},
     ("POST", "/runs/{run}/clear"): {},
     ("POST", "/runs/{run}/mark"): {"state": "success"},
     ("POST", "/runs/{run}/cancel"): {},
@@ -61,6 +72,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 LISTS = {
     "/workflows",
     "/runs",
+    "/backfills",
     "/executions",
     "/assets",
     "/asset-events",
@@ -98,6 +110,7 @@ def objects(rows: Rows, parts: WebParts, server: WebServer) -> dict[str, Any]:
         schema.source_file, bundle=CANARY, path=CANARY, team="red", hash="h", imports=[], error=CANARY, failed_at=THEN
     )
     rows.add(schema.operator, path=CANARY, bundle="dags", team="red", schema={})
+    backfill = rows.backfill(CANARY, note=CANARY)
     asset = rows.asset(CANARY, CANARY, extra={CANARY: 1})
     rows.add(schema.asset_event, team="red", asset=asset, at=THEN, extra={CANARY: 1}, workflow_id=CANARY)
     rows.add(schema.pool, name=CANARY, team="red", slots=1, include_deferred=False)
@@ -119,6 +132,7 @@ def objects(rows: Rows, parts: WebParts, server: WebServer) -> dict[str, Any]:
     return {
         "workflow_id": CANARY,
         "run": run.id,
+        "backfill": backfill,
         "run_id": run.run_id,
         "task_id": f"{CANARY}-task",
         "try_number": 1,
@@ -246,7 +260,7 @@ def test_what_may_not_be_seen_is_answered_as_what_does_not_exist(
     blue: httpx.Client, server: WebServer, objects: dict[str, Any]
 ) -> None:
     absent = {
-        name: (99999 if name in ("run", "asset") else "99999-0-1" if name == "execution" else value)
+        name: (99999 if name in ("run", "backfill", "asset") else "99999-0-1" if name == "execution" else value)
         if isinstance(value, int) or name == "execution"
         else "red-nothing"
         for name, value in objects.items()

@@ -79,6 +79,13 @@ def test_a_taken_run_id_or_logical_date_is_a_conflict(
     assert len(root.get(RUNS).json()["items"]) == 1
 
 
+def test_a_conflict_of_runs_without_dates_names_the_run_that_is_meant(root: httpx.Client, rows: Rows) -> None:
+    rows.workflow("sales")
+    for run_id in ("r1", "r2"):
+        assert root.post(RUNS, json={"run_id": run_id, "logical_date": None}).status_code == 201
+    assert "has run 'r2' already" in root.post(RUNS, json={"run_id": "r2", "logical_date": None}).json()["detail"]
+
+
 def test_params_are_checked_against_their_schemas(root: httpx.Client, rows: Rows) -> None:
     params = {
         "region": ParamSpec({"type": "string", "enum": ["north", "south"]}, required=True),

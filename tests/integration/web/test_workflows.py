@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 
@@ -9,9 +11,10 @@ from piper.model.events import PauseChanged, SpecPublished
 from piper.model.ids import SHARDS
 from piper.model.schedule import DataInterval, RunDates
 from piper.model.spec import TaskSpec
-from piper.model.states import RunState
+from piper.model.states import RunState, RunType
 from piper.store.database import Database
 from piper.store.events import pending_events
+from piper.store.runs import create_run
 from piper.store.schema import workflow_version
 from piper.web.parts import WebParts
 from tests.integration.web.owner import Owner
@@ -192,6 +195,29 @@ def test_a_workflow_with_an_unfinished_run_is_not_deleted(root: httpx.Client, ro
     rows.workflow("sales", paused=True)
     rows.run("sales")
     assert root.delete("/api/v1/workflows/sales").status_code == 409
+
+
+def test_a_run_that_is_being_made_keeps_its_workflow_from_being_deleted(
+    root: httpx.Client, rows: Rows, database: Database
+) -> None:
+    rows.workflow("sales", paused=True)
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            create_run(connection, workflow_id="sales", run_type=RunType.MANUAL, now=THEN, logical_date=THEN)
+            deleting = pool.submit(root.delete, "/api/v1/workflows/sales")
+            while not database.sqlite and not deleting.done() and not waits_for_a_row(database):
+                pass
+        assert deleting.result().status_code == 409
+    assert root.get("/api/v1/workflows/sales").status_code == 200
+
+
+def waits_for_a_row(database: Database) -> bool:
+    """Whether a session of PostgreSQL waits for another's lock."""
+    with database.read() as connection:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return bool(connection.exec_driver_sql(waiting).scalar_one())
 
 
 def test_a_deleted_workflow_leaves_nothing_behind_but_the_audit(

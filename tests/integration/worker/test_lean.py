@@ -36,3 +36,12 @@ def test_the_supervisor_takes_less_than_20_mb_at_rest(tmp_path: Path) -> None:
         rollup = Path(f"/proc/{one.process.pid}/smaps_rollup").read_text().splitlines()
         kibibytes = next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
     assert kibibytes < 20_000
+
+
+def test_a_task_finds_no_secret_in_the_environment_of_its_worker(tmp_path: Path) -> None:
+    environment = {"PIPER_DATABASE__URL": "postgresql://u:hunter2@h/d", "PIPER_VAR_LIMIT": "5", "PATH": "/usr/bin"}
+    with worker(tmp_path, environment=environment) as one:
+        one.until(lambda: one.beats)
+        seen = Path(f"/proc/{one.process.pid}/environ").read_text()
+    assert "hunter2" not in seen
+    assert "PIPER_VAR_LIMIT=5" in seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -197,6 +198,35 @@ def test_a_function_that_takes_all_keys_finds_the_former_ones_and_is_warned_when
         result = run_task(PythonOperator(task_id="x", python_callable=look, dag=DAG("d")), logical_date=MONDAY)
     assert result.result == ["2026-05-04T12:00:00+00:00", "20260504"]
     assert len(caught) == 1
+
+
+@pytest.mark.usefixtures("lenient")
+def test_a_former_key_can_be_what_a_task_returns() -> None:
+    def look(**context: Any) -> Any:
+        return {"day": context["tomorrow_ds"], "date": context["execution_date"]}
+
+    with pytest.warns(FormerKeyWarning):
+        result = run_task(PythonOperator(task_id="x", python_callable=look, dag=DAG("d")), logical_date=MONDAY)
+    assert result.result == {"day": "2026-05-05", "date": MONDAY}
+
+
+def test_the_warning_of_a_key_points_at_the_line_that_asks_or_for_a_template_at_its_task(load: Load) -> None:
+    loaded = load(
+        """
+        from airflow.sdk import DAG
+        from airflow.providers.standard.operators.python import PythonOperator
+
+        def look(text, **context):
+            return context["tomorrow_ds"].upper()
+
+        with DAG("d") as dag:
+            PythonOperator(task_id="x", python_callable=look, op_args=["{{ yesterday_ds }}"])
+        """
+    )
+    with pytest.warns(FormerKeyWarning) as caught:
+        run_task(loaded.dags["d"].get_task("x"), logical_date=MONDAY)
+    places = {str(one.message).split("'")[1]: (Path(one.filename).name, one.lineno) for one in caught}
+    assert places == {"tomorrow_ds": ("flows.py", 6), "yesterday_ds": ("flows.py", 9)}
 
 
 @pytest.mark.usefixtures("lenient")

@@ -7,32 +7,11 @@ from datetime import timedelta
 import pytest
 
 from piper.core.starts import OWN_LANE, Lane, lane_of, limit_of
-from piper.model.backfill import Backfill, BackfillState
+from piper.model.backfill import BackfillState
+from tests.backfills import a_backfill
 from tests.unit.core.play import NOON, a_run
 
 HOUR = timedelta(hours=1)
-
-
-def backfill(state: BackfillState = BackfillState.RUNNING, *, paused: bool = False) -> Backfill:
-    return Backfill(
-        id=3,
-        workflow_id="w",
-        shard=0,
-        team="default",
-        state=state,
-        paused=paused,
-        from_date=NOON,
-        to_date=NOON,
-        max_active_runs=4,
-        version=1,
-        spec_hash="h",
-        snapshot="s",
-        bundle="b",
-        file="w.py",
-        first_date=NOON,
-        total=1,
-        created_at=NOON,
-    )
 
 
 def filled(lane: Lane, *hours: int) -> Lane:
@@ -95,4 +74,4 @@ def test_a_lane_tells_whether_anything_waits_or_runs() -> None:
     ],
 )
 def test_a_backfill_that_is_paused_or_cancelled_starts_nothing(state: BackfillState, paused: bool, limit: int) -> None:
-    assert limit_of(backfill(state, paused=paused)) == limit
+    assert limit_of(a_backfill(state=state, paused=paused, max_active_runs=4)) == limit

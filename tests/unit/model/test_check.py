@@ -98,7 +98,7 @@ def test_a_plain_workflow_is_well_formed() -> None:
         (workflow(task("a", pool="")), "has no pool"),
         (workflow(task("a", pool_slots=0)), "takes 0 slots"),
         (workflow(task("a", pool_slots=1 << 31)), "at most 2,147,483,647"),
-        (workflow(task("a", priority=-(1 << 31))), "has priority -2147483648"),
+        (workflow(task("a", priority=-(1 << 31) - 1)), "has priority -2147483649"),
         (workflow(task("a", pool="a\0b")), "has a NUL in its pool"),
         (workflow(task("a", retry=RetrySpec(retries=1 << 31))), "less than 2,147,483,647"),
         (workflow(task("a", execution_timeout=timedelta(-1))), "must be positive"),

@@ -25,6 +25,7 @@ import msgspec
 
 from piper.model.spec import Json
 from piper.sdk.execution.codecs import CODECS, Codec
+from piper.sdk.execution.lazy import Lazy, resolved
 from piper.sdk.importing import import_path, path_of
 
 CLASSNAME = "__classname__"
@@ -117,6 +118,8 @@ def to_json(value: Any) -> Json:
         return _checked(value)
     if kind in _ATOMS:
         return value
+    if kind is Lazy:
+        return to_json(resolved(value))
     if isinstance(value, list):
         return [to_json(item) for item in value]
     if isinstance(value, dict):

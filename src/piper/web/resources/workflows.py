@@ -163,6 +163,7 @@ def delete_workflow(call: CurrentCall, workflow_id: WorkflowId) -> Response:
         row = load_workflow(call, connection, workflow_id)
         if not (row.paused or row.stale):
             raise Conflict(f"workflow {workflow_id!r} is active: pause it first")
+        commands.hold_workflow(connection, workflow_id)
         unfinished = commands.count_unfinished_runs(connection, workflow_id)
         if unfinished:
             raise Conflict(f"workflow {workflow_id!r} has {unfinished} unfinished runs: cancel them, or wait")

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from piper.sdk.execution import serde
+from piper.sdk.execution.lazy import Lazy
 
 Point = namedtuple("Point", "x y")
 
@@ -67,6 +68,15 @@ class Mode(enum.StrEnum):
 
 def through(value: object) -> object:
     return serde.decode(serde.encode(value))
+
+
+def test_what_is_computed_when_it_is_looked_at_is_stored_as_what_it_is() -> None:
+    moment = datetime(2026, 5, 4, tzinfo=UTC)
+    assert through({"at": Lazy(lambda: moment), "text": Lazy(lambda: "x"), "nothing": Lazy(lambda: None)}) == {
+        "at": moment,
+        "text": "x",
+        "nothing": None,
+    }
 
 
 PLAIN = st.recursive(
