@@ -151,7 +151,7 @@ class System:
             lane=self._triggers_lane,
             logs=LogStore(home / "logs", settings.worker.log_limit, "triggerer"),
             snapshots=snapshots.trees,
-            environment=task_environment(dict(os.environ)),
+            environment=task_environment({**os.environ, **settings.for_files}),
             patience=settings.triggerer.block_limit.total_seconds(),
         )
         self._triggers_lane.host(self.triggerer)

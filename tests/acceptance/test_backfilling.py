@@ -133,7 +133,7 @@ def test_what_depends_on_its_past_runs_in_the_order_of_its_dates(site: Site) -> 
     [
         ("scored", "2025-02-01", "2025-01-01", (), 2, "ends before it begins"),
         ("scored", "2039-01-01", "2039-02-01", (), 2, "begins in the future"),
-        ("scored", "1800-01-01", "2025-01-01", (), 2, "core.backfill_limit"),
+        ("scored", "1900-01-01", "2025-01-01", (), 2, "core.backfill_limit"),
         ("scored", "2025-01-01", "2025-02-01", ("-p", "modle=v2"), 2, "did you mean 'model'?"),
         ("scored", "2025-01-01", "2025-02-01", ("--version", "9"), 3, "has no version 9"),
         ("by_hand", "2025-01-01", "2025-02-01", (), 4, "has no schedule by time"),

@@ -136,7 +136,7 @@ def test_a_question_without_a_name_is_refused(world: World, asker: Identity) -> 
     [
         ([AssetEventOut(ORDERS, {"k": "x" * 70_000})], "bytes of JSON: 65,536 are the most"),
         ([AssetEventOut(ORDERS, {"k": "a\0b"})], "has a NUL character"),
-        ([AssetEventOut(AssetRef("n" * 1001, "u"), alias="latest")], "1,000 bytes are the most"),
+        ([AssetEventOut(AssetRef("n" * 1001, "u"), alias="latest")], "1,001 bytes: 1,000 are the most"),
         ([AssetEventOut(ORDERS)] * 1001, "1,001 asset events: 1,000 are the most"),
     ],
 )

@@ -34,14 +34,14 @@ class CallbackMonitor:
         new = {number: callback for number, (callback, _) in rows.items() if number not in self._known}
         told = {number >> 24 for number, callback in new.items() if callback.of_run is not None}
         for number, run in runs.items():
-            state, reason, spec = run[4], run[8], self._versions[run[10]]
+            state, reason, spec = run[4], run[8], self._versions[run[-1]]
             before, self._ends[number] = self._ends.get(number), (state, reason)
             kind = {"success": "success", "failed": "failure"}.get(state)
             ended = kind is not None and (before is None or before[0] not in ("success", "failed"))
             wanted = ended and reason in TOLD and kind in spec.callbacks
             if wanted != (number in told):
                 raise Broken(f"run {run} was {before} and there are these new callbacks: {new}")
-        wanted_of = {(run[0], task.task_id) for run in runs.values() for task in self._versions[run[10]].tasks}
+        wanted_of = {(run[0], task.task_id) for run in runs.values() for task in self._versions[run[-1]].tasks}
         for number, callback in new.items():
             if callback.of_run is None and (number >> 24, callback.task_id) not in wanted_of:
                 raise Broken(f"{callback} is of no task of its run")

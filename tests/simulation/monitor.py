@@ -126,8 +126,7 @@ class Monitor:
             r[0]: r
             for r in self._db.execute(
                 "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason, backfill,"
-                " spec_hash"
-                " FROM run"
+                " started_at, spec_hash FROM run"
             )
         }
         terms = self._db.execute("SELECT shard, owner, epoch FROM shard").fetchall()
@@ -148,7 +147,7 @@ class Monitor:
         wrong = self.backfills.look(self._db)
         if wrong:
             raise Broken(wrong)
-        self._hurried |= {number for number, run in runs.items() if run[8] == "timed_out"}
+        self._hurried |= {number for number, run in [*runs.items(), *self._runs.items()] if self._is_overdue(run, now)}
         self._hurried |= {
             row.run for _, row in changed if row.state == "failed" and self._specs[runs[row.run][1]].fail_fast
         }
@@ -157,12 +156,16 @@ class Monitor:
 
     def version_of(self, run: tuple) -> WorkflowSpec:
         """The version that a run has."""
-        return self.versions[run[10]]
+        return self.versions[run[-1]]
 
     def _task(self, workflow: str, task_id: str) -> TaskSpec:
         """A task of any version: its limits are the same in all."""
         versions = (spec for spec in self.versions.values() if spec.workflow_id == workflow)
         return next(task for spec in versions for task in spec.tasks if task.task_id == task_id)
+
+    def _is_overdue(self, run: tuple, now: datetime) -> bool:
+        timeout, started = self._specs[run[1]].run_timeout, run[10]
+        return timeout is not None and started is not None and EPOCH + timedelta(microseconds=started) + timeout <= now
 
     def _check_terms(self, actor, changed, runs, epochs) -> None:
         """I17: who moves an instance as its owner owns its shard at that moment; I18: epochs only rise."""

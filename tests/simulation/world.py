@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from piper.artifacts import ArtifactStore
+from piper.core.graph import sources_of
 from piper.executor.lost_workers import lose_all_on
 from piper.executor.service import ExecutorService
 from piper.model.errors import CallerError, Conflict
@@ -327,6 +328,8 @@ class World:
             )[0]
             self._do(move)
         self.heal()
+        self._map_again()
+        self.heal()
         self.monitor.check_schedules(min(self.clock.now(), HORIZON), {})
         self.monitor.check_rest()
         self.callbacks.check_rest()
@@ -509,6 +512,24 @@ class World:
                 event = MarkRun(run[0], self.dice.choice([RunState.SUCCESS, RunState.FAILED]))
             self.talk(f"a person says {event}")
             self._append(run[3], run[0], event)
+
+    def _map_again(self) -> None:
+        """A person clears what tasks are mapped over that have run: it may return a longer or a shorter list."""
+        rows = [row for row in self.monitor.rows.values() if row.map_index >= 0]
+        for run in sorted({row.run for row in rows})[:4]:
+            row = self.monitor.runs[run]
+            lists = sorted(self._mapped_over(row))
+            if lists and run not in self._marked:
+                chosen = InstanceRef(self.dice.choice(lists))
+                self.talk(f"a person clears {chosen.task_id} of run {run} and all below")
+                self._run_again.add(run)
+                clear = Clear(run, (chosen, *self._all_below(row, {chosen.task_id})))
+                self._append(row[3], run, clear)
+
+    def _mapped_over(self, run: tuple) -> frozenset[str]:
+        spec = self.monitor.version_of(run)
+        lengths = [one.mapped for one in (*spec.tasks, *spec.groups) if one.mapped is not None]
+        return frozenset[str]().union(*map(sources_of, lengths))
 
     def _all_below(self, run: tuple, task_ids: set[str]) -> tuple[InstanceRef, ...]:
         below: set[str] = set()

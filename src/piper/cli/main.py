@@ -40,7 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "audit": "Who changed what: search, verify.",
         "cluster": "Members of the installation.",
         "config": "Settings, and where each comes from.",
-        "db": "The metadata database: migrate, check.",
+        "db": "The metadata database: migrate, check, rewrap.",
     },
     SERVICES: {
         "web": "Serve the API and the pages.",
@@ -132,6 +132,7 @@ def piper(context: click.Context, server: str | None) -> None:
       piper tasks logs hello -f               follow the logs of its latest run
     """
     context.obj = server
+    context.color = False if os.environ.get("NO_COLOR") else None  # https://no-color.org; every command inherits it
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:

@@ -119,7 +119,7 @@ def show_task(context: click.Context, run: str, task: str, map_index: int | None
             ("operator", found["operator"]),
             ("tries", f"{found['try_number']} of {found['max_tries'] + 1}"),
             ("waits until", found["due"]),
-            ("pool", f"{found['pool']} ({found['pool_slots']} slots)"),
+            ("pool", f"{found['pool']} ({found['pool_slots']} slot{'' if found['pool_slots'] == 1 else 's'})"),
             ("queue", found["queue"]),
             ("priority", found["priority"]),
         ],

@@ -33,6 +33,10 @@ _WITHOUT_DATES: Mapping[type, str] = {
 }
 
 
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Between these every time zone and every timetable can compute."""
+
+
 class Wish(Struct, frozen=True, kw_only=True):
     """What a person asks for."""
 
@@ -58,6 +62,9 @@ def refuse(spec: WorkflowSpec, wish: Wish, now: datetime) -> None:
     if spec.allowed_run_types and RunType.BACKFILL not in spec.allowed_run_types:
         allowed = ", ".join(spec.allowed_run_types)
         raise Conflict(f"{workflow} takes no backfill: its author allows {allowed} runs")
+    for moment in (wish.from_date, wish.to_date):
+        if not EARLIEST <= moment <= LATEST:
+            raise Invalid(f"{moment.isoformat()} is not a date to fill: a range lies between 1900 and 9000")
     if wish.from_date > wish.to_date:
         raise Invalid(f"the range ends before it begins: from {_shown(wish.from_date)} to {_shown(wish.to_date)}")
     if wish.from_date > now:

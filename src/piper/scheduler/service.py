@@ -232,7 +232,8 @@ class SchedulerService(Service):
 
     def _follow_assets(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> None:
         """Apply news of assets, and make the runs that they call for."""
-        self._take_in((run, []) for run in self._assets.follow(events, fence, now))
+        for made in self._assets.follow(events, fence, now):
+            self._take_in((run, []) for run in made)
 
     def _follow_schedules(self, fence: Fence, now: datetime) -> bool:
         """Make the runs that are due; looks at the database when something may be due, or once a poll."""

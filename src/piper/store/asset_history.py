@@ -80,12 +80,14 @@ def _conditions(team: str, wanted: EventFilter) -> list[ColumnElement[bool]]:
         )
         conditions.append(asset_event.c.id.in_(made))
     else:
+        meant = select(asset.c.id).where(asset.c.team == team)
         if wanted.name:
-            conditions.append(asset.c.name == wanted.name)
+            meant = meant.where(asset.c.name == wanted.name)
         if wanted.uri:
-            conditions.append(asset.c.uri == wanted.uri)
+            meant = meant.where(asset.c.uri == wanted.uri)
         if not (wanted.name and wanted.uri):
-            conditions.append(asset.c.active)
+            meant = meant.where(asset.c.active)
+        conditions.append(asset_event.c.asset.in_(meant))
     if wanted.after is not None:
         conditions.append(asset_event.c.at >= wanted.after)
     if wanted.before is not None:

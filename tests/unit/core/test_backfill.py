@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -76,6 +76,13 @@ def test_the_author_may_allow_no_backfills() -> None:
 def test_a_range_must_begin_before_it_ends() -> None:
     with pytest.raises(Invalid, match="from 2026-01-02T00:00:00Z to 2026-01-01T00:00:00Z"):
         refuse(workflow(), wish(JANUARY + DAY, JANUARY), NOW)
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))])
+def test_a_range_at_the_ends_of_the_calendar_is_refused(zone: tzinfo) -> None:
+    for first, last in ((datetime(1, 1, 1, tzinfo=zone), JANUARY), (JANUARY, datetime(9999, 12, 31, 23, tzinfo=zone))):
+        with pytest.raises(Invalid, match="between 1900 and 9000"):
+            refuse(workflow(), wish(first, last), NOW)
 
 
 def test_a_range_may_end_in_the_future_and_not_begin_there() -> None:

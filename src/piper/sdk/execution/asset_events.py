@@ -149,8 +149,9 @@ def events_of(execution: Execution) -> tuple[AssetEventOut, ...]:
     """
     said = outlet_events_of(execution)
     outlets = [outlet for outlet in execution.task.outlets if isinstance(outlet, BaseAsset)]
+    attached = [each.asset for key in said if isinstance(key, AssetAlias) for each in said[key].asset_alias_events]
     for key in said:
-        if not any(_same(_key(key), _key(outlet)) for outlet in outlets):
+        if not any(_same(_key(key), _key(known)) for known in (*outlets, *attached)):
             log.warning("%r is not among the task's outlets, so that no event of it is emitted", key)
     found: list[AssetEventOut] = []
     for outlet in outlets:

@@ -124,6 +124,7 @@ def test_a_generator_may_yield_metadata(caplog: pytest.LogCaptureFixture) -> Non
         AssetEventOut(AssetRef("report", "report"), {"pages": 2}, alias="latest"),
     )
     assert "the task yielded a int, which is ignored" in caplog.text
+    assert "is not among the task's outlets" not in caplog.text  # it is, by its alias
 
 
 def test_hooks_may_yield_metadata_too() -> None:
