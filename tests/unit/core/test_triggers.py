@@ -78,7 +78,7 @@ def test_a_person_who_ends_a_wait_stops_its_trigger(command: Clear | Mark | Mark
     play = waiting()
     wait = play.identity("a")
     play.say(command)
-    assert triggers(play) == [StopTrigger(wait)]
+    assert triggers(play) == [StopTrigger(wait, over=True)]
 
 
 def test_a_task_that_starts_from_its_trigger_takes_no_worker_before() -> None:
@@ -99,7 +99,7 @@ def test_a_clear_of_a_task_that_starts_from_its_trigger_starts_another_wait() ->
     second = play.identity("a")
     assert second.try_number == 2
     stop, start = triggers(play)
-    assert stop == StopTrigger(first)
+    assert stop == StopTrigger(first, over=True)
     assert isinstance(start, StartTrigger)
     assert start.identity == second
 
@@ -109,5 +109,5 @@ def test_a_trigger_may_end_its_task_without_a_worker(end: TaskState) -> None:
     play = waiting()
     wait = play.identity("a")
     play.say(TriggerFired(wait, end_state=end))
-    assert triggers(play) == [StopTrigger(wait)]
+    assert triggers(play) == [StopTrigger(wait, over=True)]
     assert play.states["a"] == end
