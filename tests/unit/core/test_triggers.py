@@ -10,6 +10,7 @@ from piper.core.triggers import StartTrigger, StopTrigger
 from piper.model.events import Clear, InstanceRef, Mark, MarkRun, TriggerFired
 from piper.model.states import RunState, TaskState
 from tests.unit.core.play import NOON, Play, task, workflow
+from tests.unit.core.test_versions import Repinned
 
 FROM_TRIGGER = {
     "trigger": "m.Wait",
@@ -111,3 +112,12 @@ def test_a_trigger_may_end_its_task_without_a_worker(end: TaskState) -> None:
     play.say(TriggerFired(wait, end_state=end))
     assert triggers(play) == [StopTrigger(wait, over=True)]
     assert play.states["a"] == end
+
+
+def test_a_task_that_vanishes_with_a_new_version_takes_its_trigger_along() -> None:
+    play = Repinned(workflow(task("a"), task("gone")))
+    play.defer("gone")
+    wait = play.identity("gone")
+    play.repin(workflow(task("a")), "a")
+    assert triggers(play) == [StopTrigger(wait, over=True)]
+    assert play.orphans == {"gone": "removed"}
