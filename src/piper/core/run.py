@@ -281,6 +281,7 @@ class _Draft:
                 after, _ = transition(orphan, Vanished(), circumstances)
                 self._remember(orphan)
                 self.changes.vanished.append(after)
+                self.changes.effects += trigger_effects(orphan, after, Vanished(), circumstances.spec)
                 if orphan.state in IN_FLIGHT:
                     self.changes.effects.append(Cancel(orphan.identity))
         for node in self.graph.nodes:

@@ -379,6 +379,24 @@ def end_by_triggers(connection: Connection, endings: Sequence[Ending]) -> None:
         connection.execute(_END_BY_TRIGGER[connection.dialect.name], rows)
 
 
+_END_WAITING = (
+    attempt.update()
+    .where(
+        attempt.c.instance == bindparam("of_instance"),
+        attempt.c.try_number == bindparam("of_try"),
+        attempt.c.state == sqlalchemy.literal_column("'deferred'"),
+    )
+    .values(state=TaskState.FAILED, ended_at=bindparam("at"), error=bindparam("why"))
+)
+
+
+def end_waiting(connection: Connection, identities: Iterable[Identity], why: str, now: datetime) -> None:
+    """Note in their attempts that these tries ended while they waited, unless their triggers have ended them."""
+    rows = [{"of_instance": one.instance, "of_try": one.try_number, "at": now, "why": why} for one in identities]
+    if rows:
+        connection.execute(_END_WAITING, rows)
+
+
 _LABEL = (
     task_instance.update()
     .where(
