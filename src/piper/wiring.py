@@ -53,7 +53,7 @@ from piper.web.parts import WebParts
 from piper.web.retention import Retention
 from piper.web.server import WebServer
 from piper.web.tokens import authenticator, ensure_token
-from piper.worker.environment import task_environment
+from piper.worker.environment import task_environment, variables_in
 from piper.worker.launch import launch
 from piper.worker.settings import WorkerSettings
 
@@ -351,7 +351,7 @@ def _loader(settings: Settings) -> Loader:
         ),
         parallel=told.processes,
         hidden=[settings.home],
-        environment=settings.for_files,
+        environment={**variables_in(os.environ), **settings.for_files},
         readable=[str(settings.plugins)] if settings.plugins else [],
     )
 
