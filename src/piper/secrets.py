@@ -7,8 +7,8 @@ row does not open there.
 
     sealed = version 1 · key id 8 · wrap nonce 12 · wrapped data key 48 · nonce 12 · ciphertext and tag
 
-The file holds one key per line, base64, the current one first. To rotate, put a new key above the old one, `rewrap`
-what is sealed (only the 48 bytes change), and remove the old line.
+The file holds one key per line, base64, the current one first. To rotate, put a new key above the old one, rewrap
+what is sealed (`piper db rewrap`; only the 48 bytes change), and remove the old line.
 
 How it fails. A file that others may read, or that holds no key: `InvalidSetting`, and the process does not start.
 A secret sealed with a key that is not in the file, or moved, or changed: `Unreadable`.

@@ -13,11 +13,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from piper.artifacts import ArtifactStore
 from piper.coordination.membership import Membership
@@ -30,9 +33,13 @@ from piper.logs import LogStore
 from piper.model.errors import InvalidSetting
 from piper.model.ids import EXECUTOR_SHARD, SERIALIZER_SHARD, SHARDS, TRIGGERER_SHARD
 from piper.model.run import Identity
+from piper.model.spec import Json, decode_spec
+from piper.model.states import RunType
+from piper.model.wire import XComPush
 from piper.scheduler.service import SchedulerService
 from piper.secrets import Keys
 from piper.serializer.bundles import Bundle
+from piper.serializer.needs import is_small, needed_by
 from piper.serializer.once import load_once
 from piper.serializer.outcomes import FailedFile
 from piper.serializer.protocol import Limits
@@ -41,11 +48,17 @@ from piper.serializer.snapshots import SnapshotStore
 from piper.serializer.supervisor import Loader
 from piper.service import SystemClock, Wakeups
 from piper.settings import Settings
+from piper.store.alone import begin_alone
 from piper.store.database import Database
 from piper.store.migrations import migrate
+from piper.store.runs import create_run
+from piper.store.schedules import spec_bodies, workflows_by_id
 from piper.store.sealed import check_keys
+from piper.store.xcoms import XComKey, store_xcoms
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from piper.task_api.values import XComValues
+from piper.timetables import manual_interval
 from piper.triggerer.desk import Desk
 from piper.triggerer.service import TriggererService
 from piper.web.app import create_app
@@ -102,7 +115,7 @@ class System:
             pool_size=settings.database.pool_size,
         )
         self._ownerships = self._make_ownerships()
-        artifacts = ArtifactStore(home / "artifacts")
+        self._artifacts = artifacts = ArtifactStore(home / "artifacts")
         snapshots = SnapshotStore(home)
         task_api = TaskApi(self._database, self._clock, keys, artifacts, self._wakeups)
         self._lane = Lane("engine")
@@ -137,9 +150,7 @@ class System:
             desk=Desk(task_api.handle, Tokens(keys)),
             lane=self._triggers_lane,
             logs=LogStore(home / "logs", settings.worker.log_limit, "triggerer"),
-            snapshots=snapshots.trees,
-            environment=task_environment(dict(os.environ)),
-            patience=settings.triggerer.block_limit.total_seconds(),
+            **_of_triggers(settings),
         )
         self._triggers_lane.host(self.triggerer)
         self.serializer = SerializerService(
@@ -208,6 +219,39 @@ class System:
                 log.exception("%s did not stop in order", type(part).__name__)
         self._database.close()
 
+    def execute(
+        self,
+        workflow_id: str,
+        task_id: str,
+        map_index: int,
+        logical_date: datetime,
+        conf: Mapping[str, Json],
+        xcoms: Sequence[GivenXCom],
+    ) -> int:
+        """See `Instance.execute`."""
+        now = self._clock.now()
+        values = XComValues(self._artifacts)
+        put = [(given, values.put(XComPush(given.key, given.value, _length(given.value)))) for given in xcoms]
+        with self._database.write() as connection:
+            found = workflows_by_id(connection, [workflow_id])[workflow_id]
+            spec = decode_spec(spec_bodies(connection, [found.spec_hash])[found.spec_hash])
+            run = create_run(
+                connection,
+                workflow_id=workflow_id,
+                run_type=RunType.MANUAL,
+                now=now,
+                logical_date=logical_date,
+                interval=manual_interval(spec.schedule.timetable, logical_date),
+                run_after=now,
+                conf=conf,
+            )
+            keyed = [(XComKey(run.id, given.task_id, given.key, given.map_index), stored) for given, stored in put]
+            store_xcoms(connection, keyed, now)
+            begin_alone(connection, run, spec, task_id, map_index, now)
+        self._wakeups.notify("scheduler")
+        self._wakeups.notify("executor")
+        return run.id
+
     def _make_ownerships(self) -> dict[str, Ownership]:
         """Who says what this process owns: one for all on SQLite, one for each role on PostgreSQL."""
         if self._database.sqlite:
@@ -219,14 +263,10 @@ class System:
             "serializer": [SERIALIZER_SHARD],
             "triggerer": [TRIGGERER_SHARD],
         }
+        node = f"{os.uname().nodename}:{self.settings.home}"
         return {
             kind: Membership(
-                self._database,
-                kind=kind,
-                node_key=f"{os.uname().nodename}:{self.settings.home}",
-                shards=owned,
-                clock=self._clock,
-                wakeups=self._wakeups,
+                self._database, kind=kind, node_key=node, shards=owned, clock=self._clock, wakeups=self._wakeups
             )
             for kind, owned in shards.items()
         }
@@ -247,15 +287,29 @@ class System:
         self.executor.cancel(list(identities), "no longer wanted")
 
 
+@dataclass(frozen=True, slots=True)
+class GivenXCom:
+    """A value that a task is to find, as if another had left it."""
+
+    task_id: str
+    key: str
+    map_index: int
+    value: bytes
+    """JSON text."""
+
+
 class Instance:
     """A throw-away system for one file (`piper run FILE`)."""
 
     def __init__(self, settings: Settings, file: Path) -> None:
+        files = () if is_small(file.parent, (settings.home,)) else needed_by(file)
+        self.notes = (_note_of_needs(file, files),) if files else ()
         bundle = Bundle(
             name="run",
             team=settings.core.team,
             folder=file.parent,
             only=(file.name,),
+            files=files,
             environment=_visible_environment(),
         )
         self._system = System(settings, [bundle], by_time=False)
@@ -277,6 +331,23 @@ class Instance:
         while not self._system.serializer.settled and time.monotonic() < deadline:
             time.sleep(0.005)
 
+    def execute(
+        self,
+        workflow_id: str,
+        task_id: str,
+        map_index: int,
+        logical_date: datetime,
+        conf: Mapping[str, Json],
+        xcoms: Sequence[GivenXCom],
+    ) -> int:
+        """Run one task alone, in a run of its own in which everything else counts as done; the run's number.
+
+        Raises:
+            NotFound: there is no such workflow.
+            Invalid: a value is not JSON, or too long.
+        """
+        return self._system.execute(workflow_id, task_id, map_index, logical_date, conf, xcoms)
+
     def stop(self) -> None:
         """End every task and service."""
         self._system.stop()
@@ -291,24 +362,98 @@ def run_standalone(settings: Settings, *, take_over: bool = False) -> None:
         folder=settings.dags,
         reload_interval=settings.serializer.reload_interval,
     )
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     system = System(settings, [bundle], take_over=take_over)
-    system.start()
-    try:
-        print(f"Piper serves {settings.dags} at {system.address} (home {settings.home})", file=sys.stderr, flush=True)
-        stopping.wait()
-    finally:
-        system.stop()
+    _serve_until_told(system, lambda: f"Piper serves {settings.dags} at {system.address} (home {settings.home})")
+
+
+class LoneTriggerer:
+    """A triggerer in a process of its own: one of those on a PostgreSQL that wait for triggers, or stand by.
+
+    It needs the PIPER_HOME of the system whose triggers it runs: its key, its snapshots, its logs.
+
+    Raises:
+        InvalidSetting: the database is SQLite, which one process serves.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._database = Database(settings.database_url, pool_size=settings.database.pool_size)
+        if self._database.sqlite:
+            self._database.close()
+            raise InvalidSetting(
+                "`piper triggerer` needs a database that several processes share (database.url, PostgreSQL): on SQLite "
+                "`piper standalone` waits for triggers itself"
+            )
+        home, clock, wakeups = settings.home, SystemClock(), Wakeups()
+        self._keys = Keys.load(home / "secret.key")
+        task_api = TaskApi(self._database, clock, self._keys, ArtifactStore(home / "artifacts"), wakeups)
+        node = os.uname().nodename
+        self._membership = Membership(
+            self._database,
+            kind="triggerer",
+            node_key=f"{node}:{home}:alone",
+            shards=[TRIGGERER_SHARD],
+            clock=clock,
+            wakeups=wakeups,
+        )
+        self._lane = Lane("triggers")
+        self.triggerer = TriggererService(
+            self._database,
+            clock,
+            wakeups,
+            self._membership,
+            desk=Desk(task_api.handle, Tokens(self._keys)),
+            lane=self._lane,
+            logs=LogStore(home / "logs", settings.worker.log_limit, f"triggerer-{node}"),
+            **_of_triggers(settings),
+        )
+        self._lane.host(self.triggerer)
+
+    def start(self) -> None:
+        """Join the others, and wait for triggers or stand by."""
+        migrate(self._database)
+        with self._database.read() as connection:
+            check_keys(connection, self._keys)
+        self._membership.start()
+        self._lane.start()
+
+    def stop(self) -> None:
+        """Hand over."""
+        self._lane.stop()
+        self._membership.stop()
+        self._database.close()
+
+
+def _of_triggers(settings: Settings) -> dict[str, Any]:
+    """What every triggerer is told."""
+    return {
+        "snapshots": SnapshotStore(settings.home).trees,
+        "environment": task_environment({**os.environ, **settings.for_files}),
+        "patience": settings.triggerer.block_limit.total_seconds(),
+    }
 
 
 def run_service(name: str, settings: Settings) -> None:
-    """Serve one role alone. Comes with installations on several machines."""
+    """Serve one role alone. All but the triggerer come with installations on several machines."""
+    if name == "triggerer":
+        _serve_until_told(LoneTriggerer(settings), lambda: f"Piper waits for triggers (home {settings.home})")
+        return
     raise InvalidSetting(
         f"`piper {name}` alone needs a database and a task queue that several machines share, which this version "
         "does not have yet: use `piper standalone`"
     )
+
+
+def _serve_until_told(part: Part, words: Callable[[], str]) -> None:
+    """Start, say so, and stop at SIGTERM or Ctrl-C."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    part.start()
+    try:
+        print(words(), file=sys.stderr, flush=True)
+        stopping.wait()
+    finally:
+        part.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +514,22 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         log_cap=told.log_limit,
         idle_zygote=told.zygote_idle.total_seconds(),
     )
+
+
+def _note_of_needs(file: Path, files: Sequence[str]) -> str:
+    others = [name for name in files if name != file.name]
+    shown = ", ".join(others[:10]) + (f" and {len(others) - 10} more" if len(others) > 10 else "")
+    return (
+        f"{file.parent} holds too much to copy: taking {file.name}"
+        + (f", what it imports or names, and templates beside it: {shown}" if others else " alone")
+        + "; put the file into a folder of its own if more is needed"
+    )
+
+
+def _length(value: bytes) -> int | None:
+    """Elements of a JSON list or object; None of any other value."""
+    decoded = msgspec.json.decode(value)
+    return len(decoded) if isinstance(decoded, list | dict) else None
 
 
 def _visible_environment() -> dict[str, str]:

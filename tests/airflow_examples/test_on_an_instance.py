@@ -53,14 +53,17 @@ def instance(tmp_path_factory: pytest.TempPathFactory, no_sleep: Path) -> Iterat
 
 
 def wait_no_hour(file: Path) -> None:
-    """Have the deferred sensor that is not told its timeout wait for some seconds.
+    """Have the deferred sensor that is not told its timeout wait for seconds, and all of them look every second.
 
-    And let a file be made after it was removed, as the example means it, where `sleep` is real.
+    And let a file be made after it was removed, as the example means it, where `sleep` is real. As it is written, the
+    file is played against a clock of its own (`test_playing`).
     """
     before, found, after = file.read_text().partition('"timeout_after_second_date_in_the_future_async"')
     assert found
     after = after.replace(AN_HOUR, SOME_SECONDS, 1).replace("sleep 3;", f"{shutil.which('sleep')} 3;", 1)
-    file.write_text(before + found + after)
+    often = before.replace("schedule=None,", "schedule=None, default_args={'poke_interval': 1},", 1)
+    assert often != before
+    file.write_text(often + found + after)
 
 
 def published() -> int:

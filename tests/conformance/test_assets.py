@@ -47,7 +47,7 @@ class Term:
         return self._fence
 
     def forget(self, fence: Fence, shards: Collection[int]) -> None:
-        raise AssertionError(f"shards {shards} were lost")
+        self._fence = Fence(fence.owner, {s: epoch for s, epoch in fence.epochs.items() if s not in shards})
 
 
 class Stage(World):
@@ -373,6 +373,34 @@ def test_what_a_workflow_is_told_to_forget_makes_no_run(stage: Stage) -> None:
     stage.tell(ForgetAssets("both"))
     stage.tick()
     assert stage.taken("both") == [(3, run.id), (4, run.id)]
+
+
+def test_a_shard_that_is_lost_on_the_way_takes_no_run_of_another_with_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("piper.scheduler.assets.WORKFLOWS_AT_ONCE", 1)
+    for workflow_id in ("a", "b"):
+        stage.publish(workflow_id, on=ORDERS_KEY)
+    stage.tick()
+    stage.emit(ORDERS)
+    with stage.database.write() as connection:
+        table = schema.shard
+        connection.execute(table.update().where(table.c.shard == shard_of("b")).values(owner="other", epoch=2))
+    stage.tick()
+    (run,) = stage.runs("a")
+    assert run.state is RunState.RUNNING
+    assert stage.runs("b") == []
+
+
+def test_where_schedules_are_not_followed_news_of_assets_make_no_runs_and_do_not_pile_up(stage: Stage) -> None:
+    stage.publish("report", on=ORDERS_KEY)
+    stage.emit(ORDERS)
+    stage.scheduler_service = SchedulerService(
+        stage.database, Term(stage.fence), stage.clock, stage.wakeups, lambda _: None, by_time=False
+    )
+    stage.tick()
+    assert stage.runs("report") == []
+    assert stage.count(schema.event) == 0
 
 
 def test_a_thousand_changes_are_one_run_when_they_are_heard_of_together(stage: Stage) -> None:

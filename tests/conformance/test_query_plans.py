@@ -20,10 +20,10 @@ from msgspec import structs
 from piper.executor.lost_workers import lose_all_on
 from piper.executor.service import ExecutorService
 from piper.model import wire
-from piper.model.events import Failed, Succeeded
+from piper.model.events import Failed, SpecPublished, Succeeded
 from piper.model.ids import EXECUTOR_SHARD, SHARDS
 from piper.model.run import Identity
-from piper.model.schedule import DataInterval, RunDates
+from piper.model.schedule import AssetAliasKey, AssetAny, AssetKey, DataInterval, RunDates
 from piper.model.spec import ResultLength, TaskSpec
 from piper.model.states import RunState, TaskState
 from piper.store.backfills import (
@@ -38,10 +38,25 @@ from piper.store.database import Database, Fence
 from piper.store.pools import Pool, create_pool
 from piper.store.runs import create_runs, row_from_run
 from tests.backfills import a_backfill
+from tests.conformance.test_assets import ORDERS, ORDERS_KEY, Stage
 from tests.conformance.test_executor import Owning
 from tests.world import World
 
-GROWING = ("task_instance", "run", "attempt", "xcom", "event", "spec")
+GROWING = (
+    "task_instance",
+    "run",
+    "attempt",
+    "xcom",
+    "event",
+    "spec",
+    "asset_event",
+    "asset_event_alias",
+    "asset_delivery",
+    "asset_queue",
+    "asset_reference",
+    "asset_alias",
+    "asset",
+)
 """Tables that grow with use."""
 
 
@@ -176,3 +191,33 @@ def test_a_scan_would_be_seen(world: World) -> None:
     with plans.recorded(), world.database.read() as connection:
         connection.exec_driver_sql("SELECT id FROM task_instance WHERE state = 'queued'")
     assert len(plans.scans()) == 1
+
+
+def test_runs_by_assets_read_no_whole_table(sqlite_url: str, tmp_path: Path) -> None:
+    database = Database(sqlite_url)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE shard SET owner = 'me', epoch = 1")
+    stage, plans = Stage(database, tmp_path, Fence("me", dict.fromkeys(range(256), 1))), Plans(database)
+    stage.publish("maker", TaskSpec(task_id="make", operator="P", outlets=(ORDERS,)))
+    stage.publish("consumer", on=AssetAny((ORDERS_KEY, AssetKey(name="report"), AssetAliasKey("latest"))))
+    stage.add_run("maker", "r", state=RunState.QUEUED)
+    stage.tick()
+    with plans.recorded():
+        stage.emit(ORDERS, aliases=("latest",))
+        stage.emit(ORDERS)
+        stage.tick()
+        (run,) = stage.runs("consumer")
+        stage.tell(SpecPublished("consumer", run.spec_hash))
+        stage.tick()
+        asker = Identity(run.id << 24, 1, 0)
+        stage.change_instance(asker.instance, state=TaskState.QUEUED)
+        stage.start(asker)
+        for question in (
+            wire.GetAssetEvents("orders", "s3://orders"),
+            wire.GetAssetEvents(alias="latest"),
+            wire.GetAssetEvents(triggering=True),
+        ):
+            stage.ask(asker, question, list[wire.AssetEventFound])
+    # The owner of everything reads whatever news there is, and at its start whatever waits.
+    assert [scan for scan in plans.scans() if "FROM event ORDER BY" not in scan.replace("\n", "")] == []
+    database.close()

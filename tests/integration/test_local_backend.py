@@ -38,6 +38,8 @@ class Machine:
     def __init__(self, world: World, fence: Fence) -> None:
         self.world = world
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.surprises: list[Exception] = []
+        """What the next launches raise."""
         self._names = count(1)
         clock = SystemClock()
         self.lane = Lane("engine")
@@ -50,6 +52,8 @@ class Machine:
         self.backend.start()
 
     def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        if self.surprises:
+            raise self.surprises.pop()
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
@@ -122,6 +126,15 @@ def test_what_a_killed_worker_ran_is_lost_at_once_and_another_takes_over(machine
     next_one = machine.schedule("succeed")
     machine.eventually(lambda: Succeeded(next_one) in machine.world.events())
     assert len(machine.processes) == 2
+
+
+def test_an_error_that_nobody_foresaw_does_not_leave_the_machine_without_a_worker(machine: Machine) -> None:
+    machine.eventually(lambda: machine.processes)
+    machine.surprises.append(ValueError("nobody foresaw this"))
+    os.kill(machine.processes[0].pid, signal.SIGKILL)
+    identity = machine.schedule("succeed")
+    machine.eventually(lambda: Succeeded(identity) in machine.world.events())
+    assert machine.surprises == []
 
 
 def test_a_worker_that_dies_by_its_task_loses_that_task_only(machine: Machine) -> None:

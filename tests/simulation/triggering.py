@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from piper.model.events import TriggerFired
 from piper.model.run import Identity
+from piper.model.spec import AssetRef
 from piper.model.states import TaskState
 from piper.model.wire import Call, Report
 from piper.store.triggers import load_triggers, wanted_triggers
@@ -22,6 +23,8 @@ class Triggerer:
         self._world = world
         self._database = world.database("triggerer")
         self._running: set[Identity] = set()
+        self._fired: list[Report] = []
+        self._tasks: dict[Identity, tuple[str, str]] = {}
 
     @property
     def running(self) -> bool:
@@ -34,6 +37,7 @@ class Triggerer:
             wanted = wanted_triggers(connection)
             stored = load_triggers(connection, sorted(one.instance for one in wanted))
         self._running = {one.identity for one in stored}
+        self._tasks |= {one.identity: (one.workflow_id, one.task_id) for one in stored}
         self._world.talk(f"the triggerer looks: {sorted(map(_numbers, self._running))}")
 
     def crash(self) -> None:
@@ -47,6 +51,10 @@ class Triggerer:
             return
         world, dice = self._world, self._world.dice
         identity = dice.choice(sorted(self._running, key=_numbers))
+        earlier = [r for r in self._fired if r.event.identity.instance == identity.instance]
+        if earlier and not world.calm and dice.random() < 0.3:  # what an earlier wait said comes only now
+            self.say(dice.choice(earlier))
+            return
         if world.calm or dice.random() < 0.7:  # else it has fired, and its process died before it could forget it
             self._running.discard(identity)
         self.say(self._what(identity))
@@ -57,6 +65,7 @@ class Triggerer:
         token = world.tokens.issue(identity)
         world.talk(f"the trigger of {identity} fires: {report.event}")
         world.said.append((token, report))
+        self._fired.append(report)
         world._ask(Call(4, identity, token, report))
 
     def _what(self, identity: Identity) -> Report:
@@ -67,6 +76,10 @@ class Triggerer:
             return Report(TriggerFired(identity, error="the trigger failed"), error="the trigger failed")
         if what == "end":
             end = dice.choice([TaskState.SUCCESS, TaskState.SKIPPED, TaskState.FAILED])
+            if end is TaskState.SUCCESS:
+                workflow_id, task_id = self._tasks[identity]
+                outlets = self._world.specs[workflow_id].task(task_id).outlets
+                self._world.ledger.changes[identity] = sum(isinstance(outlet, AssetRef) for outlet in outlets)
             return Report(TriggerFired(identity, end_state=end))
         return Report(TriggerFired(identity, said))
 

@@ -29,7 +29,6 @@ def show_cluster(context: click.Context, output: Format) -> None:
         write_data(found, output)
         return
     columns = (
-        column("member", "member_id"),
         column("kind"),
         column("node", elastic=True),
         column("state"),
@@ -37,6 +36,7 @@ def show_cluster(context: click.Context, output: Format) -> None:
         column("leads", elastic=True),
         column("since", "started_at"),
         column("version", optional=True),
+        column("member", "member_id", optional=True),
     )
     show_list(Listing(found["members"]), columns, output, "no members")
     if found["unowned_shards"]:

@@ -62,6 +62,35 @@ def check(output: Format) -> None:
         write_receipt({"database": shown}, output)
 
 
+@command.command("rewrap")
+@output_option
+def rewrap(output: Format) -> None:
+    """Put every stored secret under the first key of PIPER_HOME/secret.key. Stop the services first.
+
+    To replace that key: write a new one (32 random bytes, base64) on a line above it, rewrap, and remove the old line.
+
+    \b
+    Example:
+      { head -c32 /dev/urandom | base64; cat secret.key; } > new && chmod 600 new && mv new secret.key
+      piper db rewrap
+    """
+    from piper.secrets import Keys  # lazy, as above
+    from piper.store import migrations
+    from piper.store.sealed import rewrap_all
+
+    settings = started_settings()
+    file = settings.home / "secret.key"
+    if not file.exists():
+        raise Failure(f"there is no {file}: nothing can be opened without it", hints=["restore it from your backup"])
+    keys = Keys.load(file)
+    with _database(settings) as (database, _):
+        migrations.check(database)
+        with database.write() as connection:
+            count = rewrap_all(connection, keys)
+    note(f"{count} secrets are under the first key of {file}")
+    write_receipt({"rewrapped": count}, output)
+
+
 @contextmanager
 def _database(settings: Settings) -> Iterator[tuple[Database, str]]:
     from piper.store.database import Database  # lazy, as above

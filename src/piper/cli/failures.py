@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -62,7 +63,9 @@ class Failure(click.ClickException):
 
     def show(self, file: object = None) -> None:
         """Print to standard error."""
-        click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+        # Said here too, since it is shown when the command, which says so for all others, has ended.
+        plain = False if os.environ.get("NO_COLOR") else None
+        click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=plain)
         click.echo(harmless(self.format_message()), err=True)
         for hint in self.hints:
             click.echo(f"       {harmless(hint)}", err=True)

@@ -15,7 +15,7 @@ from piper.cli.failures import Code, Failure, failure_of, suggestion
 from piper.model.errors import PiperError
 from piper.model.nearest import nearest
 
-SERVICES = "Single services (not in this version: standalone serves them all)"
+SERVICES = "Single services (standalone serves them all)"
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Run": {
@@ -40,7 +40,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "audit": "Who changed what: search, verify.",
         "cluster": "Members of the installation.",
         "config": "Settings, and where each comes from.",
-        "db": "The metadata database: migrate, check.",
+        "db": "The metadata database: migrate, check, rewrap.",
     },
     SERVICES: {
         "web": "Serve the API and the pages.",
@@ -48,6 +48,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "executor": "Grant tasks and hand them to workers.",
         "serializer": "Load workflow files.",
         "worker": "Run tasks.",
+        "triggerer": "Wait for what deferred tasks wait for (on PostgreSQL, beside standalone).",
     },
     "Other": {
         "schema": "Print the JSON Schema of a workflow's definition.",
@@ -132,6 +133,7 @@ def piper(context: click.Context, server: str | None) -> None:
       piper tasks logs hello -f               follow the logs of its latest run
     """
     context.obj = server
+    context.color = False if os.environ.get("NO_COLOR") else None  # https://no-color.org; every command inherits it
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:

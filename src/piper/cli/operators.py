@@ -45,17 +45,29 @@ def show_operator(context: click.Context, path: str, output: Format) -> None:
       piper operators show piper.operators.bash.BashOperator
     """
     found = called(context).get_object(address_of("operators", path))
-    schema: dict[str, Any] = found["schema"]
-    show_object(found, output, [("operator", found["path"]), ("description", schema.get("description"))])
+    about: dict[str, Any] = found["schema"]
+    fields = [("operator", found["path"]), ("name", about.get("name")), ("does", about.get("summary"))]
+    show_object(found, output, fields)
     if output is Format.TABLE:
-        required = schema.get("required", [])
-        arguments = [{"name": name, **about} for name, about in schema.get("properties", {}).items()]
+        taken: dict[str, Any] = about.get("arguments", {})
+        required = taken.get("required", [])
+        arguments = [{"name": name, **one} for name, one in taken.get("properties", {}).items()]
         columns = (
             column("argument", "name"),
             Column("required", lambda row: row["name"] in required),
-            Column("type", lambda row: row.get("type")),
+            Column("type", type_of),
             column("default", elastic=True),
             column("description", elastic=True),
         )
         click.echo()
         show_list(Listing(arguments), columns, output, "it takes no arguments")
+
+
+def type_of(schema: dict[str, Any]) -> str:
+    """The type that a JSON Schema allows, in a word or two: `string`, `object or null`, `code`."""
+    if schema.get("code"):
+        return "code"
+    kinds = schema.get("type", [])
+    if "anyOf" in schema:
+        return " or ".join(filter(None, (type_of(each) for each in schema["anyOf"])))
+    return " or ".join([kinds] if isinstance(kinds, str) else kinds)

@@ -221,6 +221,8 @@ def _print_table(rows: Sequence[Data], columns: Sequence[Column]) -> None:
     cells = [[Text(shown_value(each.value(row)).replace("\n", " ")) for each in columns] for row in rows]
     natural = [max(len(each.title), *(line[number].cell_len for line in cells)) for number, each in enumerate(columns)]
     widths = fit_columns(columns, natural, screen.width)
+    # What cannot be shortened further is wider than the terminal, which breaks the line: nothing is lost by that.
+    screen.width = max(screen.width, sum(widths.values()) + _GAP * (len(widths) - 1))
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for number, width in widths.items():
         each = columns[number]

@@ -47,7 +47,11 @@ _COLUMNS = (
     column("workflow", "workflow_id"),
     Column("is", _condition),
     column("schedule", elastic=True),
-    Column("next run", lambda row: (row["next_run"] and not row["paused"] and row["next_run"]["run_after"]) or None),
+    Column(
+        "next run",
+        lambda row: (row["next_run"] and not row["paused"] and row["next_run"]["run_after"]) or None,
+        optional=True,
+    ),
     Column("last run", lambda row: row["last_run"] and row["last_run"]["state"], state=True),
     Column("ended", lambda row: row["last_run"] and row["last_run"]["ended_at"], optional=True),
     column("owner", optional=True),

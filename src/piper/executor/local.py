@@ -124,7 +124,10 @@ class LocalBackend:
         self._lose("the process that hosted its worker ended")
         while not self._stopping.is_set():
             begun = self._clock.monotonic()
-            self._run_one()
+            try:
+                self._run_one()
+            except Exception:  # without this thread no task would ever run again, and nothing would say so
+                log.exception("keeping a local worker running failed; it goes on")
             if self._clock.monotonic() - begun >= HEALTHY_SECONDS:
                 backoff = FIRST_BACKOFF
             if not self._stopping.is_set():
@@ -161,8 +164,9 @@ class LocalBackend:
             try:
                 with self._database.write() as connection:
                     lost = lose_all_on(connection, self._worker, error, self._clock)
-            except PiperError as failure:
-                log.warning("what ran on the local worker cannot be declared lost yet: %s", failure)
+            except Exception as failure:
+                report = log.warning if isinstance(failure, PiperError) else log.exception
+                report("what ran on the local worker cannot be declared lost yet: %s", failure)
                 if self._stopping.wait(COMMITS_LATER):
                     return  # the next start will do it
                 continue

@@ -15,14 +15,16 @@ that no server ever decodes (security.md §2, row 11).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
 from piper.model.events import TaskEvent
 from piper.model.ids import UNMAPPED
-from piper.model.run import Identity
+from piper.model.run import Callback, Identity
 from piper.model.schedule import DataInterval
 from piper.model.spec import AssetRef, Isolation, Json, TaskSpec
 from piper.model.states import RunState, RunType, TaskState
@@ -118,6 +120,8 @@ class TaskContext(Struct, frozen=True, omit_defaults=True):
     """What the references by name or URI alone, among its inlets and outlets, stand for."""
     inactive_assets: tuple[AssetRef, ...] = ()
     """Those of its inlets and outlets that are not active: user code may not be entered."""
+    callback: Callback | None = None
+    """This is not the execution of a task, but of something that is to be called about it, or about its run."""
 
 
 class Start(Struct, frozen=True, tag="start"):
@@ -340,7 +344,8 @@ class GetInstanceStates(Struct, frozen=True, tag="get_instance_states", omit_def
 class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=True):
     """Events of an asset or alias, oldest first; or, with `triggering`, those that caused this run.
 
-    The answer is a list of `AssetEventFound`.
+    The answer is a list of `AssetEventFound`. If it `fills_an_answer` there may be more, which are asked for with the
+    number of its last one.
     """
 
     name: str = ""
@@ -353,6 +358,8 @@ class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=
     limit: int | None = None
     extra: dict[str, str] = field(default_factory=dict)
     partition_key: str = ""
+    beyond: int | None = None
+    """Only those that come after the event of this number, in the order asked for."""
 
 
 class AssetEventFound(Struct, frozen=True, omit_defaults=True):
@@ -370,6 +377,18 @@ class AssetEventFound(Struct, frozen=True, omit_defaults=True):
     aliases: tuple[str, ...] = ()
     """Aliases by way of which it was made."""
     partition_key: str = ""
+
+
+EVENTS_PER_ANSWER = 1_000
+EVENT_BYTES_PER_ANSWER = 4 << 20
+
+
+def fills_an_answer(events: Sequence[AssetEventFound]) -> bool:
+    """Whether an answer to `GetAssetEvents` ends here although there may be more."""
+    return (
+        len(events) >= EVENTS_PER_ANSWER
+        or sum(len(msgspec.json.encode(event.extra)) for event in events) >= EVENT_BYTES_PER_ANSWER
+    )
 
 
 Request = (

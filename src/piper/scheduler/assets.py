@@ -11,7 +11,7 @@ changes meanwhile goes into the same run.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,6 +43,7 @@ from piper.store.asset_queues import (
     queue,
     queued_assets,
     take,
+    those_with_waiting,
     waiting_assets,
     workflows_with_waiting,
 )
@@ -130,19 +131,28 @@ class AssetQueues:
         """Whether there is something to look at without any news."""
         return bool(self._unsettled)
 
-    def follow(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> list[Run]:
-        """Apply these news of assets, and make the runs that are due. Returns the runs made."""
+    def follow(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> Iterator[list[Run]]:
+        """Apply these news of assets, and make the runs that are due. Yields the runs made, commit by commit: whoever
+        goes on must have taken them in, since a later commit may fail."""
         heard: defaultdict[str, list[StoredEvent]] = defaultdict(list)
         for stored in events:
             assert isinstance(stored.event, AssetNews)
             heard[stored.event.workflow_id].append(stored)
-        ids = sorted(heard.keys() | {one for one in self._unsettled if shard_of(one) in fence.epochs})
-        made: list[Run] = []
+        ids = sorted(heard.keys() | self._with_something_waiting(fence))
         for start in range(0, len(ids), WORKFLOWS_AT_ONCE):
             some = ids[start : start + WORKFLOWS_AT_ONCE]
-            made += self._follow_some(some, {one: heard[one] for one in some if one in heard}, fence, now)
+            yield self._follow_some(some, {one: heard[one] for one in some if one in heard}, fence, now)
+            self._unsettled.difference_update(some)
         self._unsettled.clear()
-        return made
+
+    def _with_something_waiting(self, fence: Fence) -> set[str]:
+        """The unsettled workflows for which there is something to decide: few of all that are published."""
+        unsettled = sorted(one for one in self._unsettled if shard_of(one) in fence.epochs)
+        found: set[str] = set()
+        for start in range(0, len(unsettled), WORKFLOWS_AT_ONCE):
+            with self._database.read() as connection:
+                found |= those_with_waiting(connection, unsettled[start : start + WORKFLOWS_AT_ONCE])
+        return found
 
     def _follow_some(
         self, ids: Sequence[str], heard: Mapping[str, Sequence[StoredEvent]], fence: Fence, now: datetime

@@ -106,7 +106,7 @@ class XComForMappingNotPushed(TypeError):
     """A task that others map over returned nothing."""
 
     def __str__(self) -> str:
-        return "did not push XCom for task mapping"
+        return "did not push XCom for task mapping: others are mapped over this task, return a list or a dict"
 
 
 class UnmappableXComTypePushed(TypeError):
@@ -117,7 +117,8 @@ class UnmappableXComTypePushed(TypeError):
 
     def __str__(self) -> str:
         outer, *inner = (type(value).__qualname__ for value in self.args)
-        return f"unmappable return type {outer + ''.join(f'[{name}]' for name in inner)!r}"
+        found = outer + "".join(f"[{name}]" for name in inner)
+        return f"unmappable return type {found!r}: others are mapped over this task, return a list or a dict"
 
 
 class UnmappableXComLengthPushed(ValueError):
@@ -128,7 +129,7 @@ class UnmappableXComLengthPushed(ValueError):
 
     def __str__(self) -> str:
         length, maximum = self.args
-        return f"unmappable return value length: {length} > {maximum}"
+        return f"unmappable return value length: {length} > {maximum}: return fewer elements that hold more each"
 
 
 class AirflowFailException(AirflowException):

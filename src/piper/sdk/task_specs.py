@@ -17,6 +17,7 @@ from piper.model.spec import Json, SensorSpec, SourceLocation, TaskSpec
 from piper.sdk.abstract_operator import AbstractOperator
 from piper.sdk.arguments import OPERATOR_ARGUMENTS, duration
 from piper.sdk.batteries import INSTALLED
+from piper.sdk.branch import SkipMixin
 from piper.sdk.data import NotData, NotSerializable, to_data
 from piper.sdk.execution import serde
 from piper.sdk.execution.listening import listeners
@@ -216,7 +217,7 @@ def _add_nature(task: AbstractOperator, operator: type[BaseOperator], fields: di
     """What follows from its class: inert, brancher, sensor; and setup, teardown."""
     if operator.inert and not _gives_work(task, fields):
         fields["inert"] = True
-    if operator.branches:
+    if operator.branches or issubclass(operator, SkipMixin):
         fields["branches"] = True
     if task._is_setup:
         fields["setup"] = True
@@ -249,6 +250,7 @@ def _gives_work(task: AbstractOperator, fields: Mapping[str, Any]) -> bool:
         or fields.get("outlets")
         or task._pre_execute_hook is not None
         or task._post_execute_hook is not None
+        or getattr(task, "must_be_rendered", False)
     )
 
 

@@ -203,7 +203,10 @@ class SerializerService(Service):
         self._tell_owners(self._publisher.introduce(self._bundles, fence, self._clock.now()))
         self._followed = [
             _Followed(
-                bundle, FolderScanner(bundle.folder, self._snapshots.keep, self._limits, hidden=[self._snapshots.home])
+                bundle,
+                FolderScanner(
+                    bundle.folder, self._snapshots.keep, self._limits, files=bundle.files, hidden=[self._snapshots.home]
+                ),
             )
             for bundle in self._bundles
         ]
@@ -411,6 +414,6 @@ def _report(bundle: Bundle, outcomes: Sequence[Outcome]) -> None:
         if isinstance(outcome, FailedFile):
             log.warning("bundle %s: %s line %s: %s", bundle.name, outcome.error_file, outcome.line, outcome.message)
         else:
-            log.info("bundle %s: %s: %s workflows", bundle.name, outcome.file, len(outcome.specs))
+            log.info("bundle %s: %s loaded, workflows: %s", bundle.name, outcome.file, len(outcome.specs))
             for warning in outcome.warnings:
                 log.warning("bundle %s: %s", bundle.name, warning)

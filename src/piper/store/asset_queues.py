@@ -15,11 +15,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from piper.core.assets import ChangedAsset
-from piper.store.schema import asset, asset_delivery, asset_queue
+from piper.store.schema import asset, asset_delivery, asset_queue, workflow
 
 
 class Delivery(NamedTuple):
@@ -106,9 +106,20 @@ def waiting_assets(connection: Connection, workflow_ids: Collection[str]) -> dic
     return found
 
 
-def workflows_with_waiting(connection: Connection) -> list[str]:
+_WITH_WAITING = select(workflow.c.workflow_id).where(
+    exists().where(asset_delivery.c.workflow_id == workflow.c.workflow_id, _waits)
+)
+
+
+def workflows_with_waiting(connection: Connection) -> set[str]:
     """Every workflow that has heard of an event which no run has taken."""
-    return list(connection.execute(select(asset_delivery.c.workflow_id).where(_waits).distinct()).scalars())
+    return set(connection.execute(_WITH_WAITING).scalars())
+
+
+def those_with_waiting(connection: Connection, workflow_ids: Collection[str]) -> set[str]:
+    """Those of some hundred workflows that have heard of an event which no run has taken."""
+    statement = _WITH_WAITING.where(workflow.c.workflow_id.in_(bindparam("ids", expanding=True)))
+    return set(connection.execute(statement, {"ids": sorted(workflow_ids)}).scalars())
 
 
 _TAKE = (update(asset_delivery).where(asset_delivery.c.workflow_id == bindparam("of_workflow"), _waits)).values(

@@ -30,15 +30,6 @@ def list_import_errors(connection: Connection, teams: Teams, bundle_name: str | 
     return read_page(connection, statement, IMPORT_ERROR_ORDER, window)
 
 
-def import_error_of(connection: Connection, bundle_name: str, path: str) -> AnyRow | None:
-    """The present error of a file, or None when it loads."""
-    return connection.execute(
-        select(source_file).where(
-            source_file.c.bundle == bundle_name, source_file.c.path == path, source_file.c.error.is_not(None)
-        )
-    ).one_or_none()
-
-
 def list_bundles(connection: Connection, teams: Teams, window: Window) -> Page:
     """Bundles, with how many files and workflows they hold and how many files are broken."""
     return read_page(connection, readable(_bundles(), bundle.c.team, teams), BUNDLE_ORDER, window)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from piper import telemetry
 from piper.lane import Lane
 from piper.logs import LogStore, LogWriter, Masker
 from piper.model.events import TriggerFired
@@ -163,8 +165,6 @@ class TriggererService(Service):
         self._short_lives: Counter[Place] = Counter()
         self._not_before: dict[Place, float] = {}
         self._look_at = 0.0
-        self.counters: Counter[str] = Counter()
-        """fired, failed, stopped, stood_still, ended_children: for telemetry."""
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -176,10 +176,13 @@ class TriggererService(Service):
             self._stand_by(now)
             return POLL_SECONDS
         if now >= self._look_at:
+            began = time.thread_time()  # processor time: on a busy machine it is not the look that takes long
             self._look()
-            self._look_at = now + SHARE_OF_LOOKS * (self._clock.monotonic() - now)
+            self._look_at = now + min(POLL_SECONDS, SHARE_OF_LOOKS * (time.thread_time() - began))
         self._watch(now)
         self._place_all(now)
+        telemetry.TRIGGERS.set(len(self._triggers))
+        telemetry.TRIGGER_PROCESSES.set(len(self._children))
         return self._wait(now)
 
     def on_stop(self) -> None:
@@ -188,14 +191,6 @@ class TriggererService(Service):
         for child in list(self._dismissed):
             child.process.wait(max(0.0, (child.gone_by or 0.0) - self._clock.monotonic()))
         self._desk.take_turn(self._clock.monotonic())
-
-    def waiting(self) -> int:
-        """How many triggers run, or are to."""
-        return sum(not trigger.reported for trigger in list(self._triggers.values()))
-
-    def processes(self) -> int:
-        """How many children run."""
-        return len(self._children)
 
     def _wait(self, now: float) -> float:
         """Seconds until there is something to do that nothing will call for."""
@@ -253,7 +248,6 @@ class TriggererService(Service):
                 told[child, identity not in go_on].append(identity)
         for (child, killed), ended in told.items():
             child.process.send(End(tuple(ended), killed))
-            self.counters["stopped"] += len(ended)
 
     def _place_of(self, stored: StoredTrigger) -> Place:
         snapshot = "" if stored.class_path.startswith(BUILT_IN) else stored.code.snapshot
@@ -349,7 +343,7 @@ class TriggererService(Service):
 
     def _blame(self, child: Child, left: Mapping[Identity, str], status: int, now: float) -> None:
         culprit = child.process.culprit
-        self.counters["stood_still" if child.stood_still else "ended_children"] += 1
+        telemetry.TRIGGER_PROCESS_ENDS.labels("blocked" if child.stood_still else "ended").inc()
         log.warning(
             "the process of %d triggers %s%s (status %d): %s",
             len(left),
@@ -422,7 +416,7 @@ class TriggererService(Service):
         trigger.reported = True
         trigger.be_silent()
         self._desk.report(report)
-        self.counters["failed" if report.error else "fired"] += 1
+        telemetry.TRIGGER_FIRES.labels("failed" if report.error else "fired").inc()
         self.signal.set()
 
     def _log_of(self, trigger: Trigger) -> LogWriter:

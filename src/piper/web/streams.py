@@ -6,6 +6,7 @@ keep. It ends when there is nothing more to come, when the client goes, or when 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
@@ -14,9 +15,12 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from piper.model.errors import StoreUnavailable
 from piper.model.spec import Json
 from piper.telemetry import STREAMS
 from piper.web.problems import TooManyStreams
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "text/event-stream"
 KEEPALIVE = b": still here\n\n"
@@ -66,8 +70,9 @@ async def look_again(
 ) -> AsyncIterator[T | None]:
     """What `look` finds, again and again, in a thread of the pool each time; None when it is time for a sign of life.
 
-    Looks follow each other quickly while there is something, and ever more slowly while there is nothing.
-    Ends when the server stops.
+    Looks follow each other quickly while there is something, and ever more slowly while there is nothing. While the
+    database cannot be used there is nothing; what happens meanwhile is told when it is back. Ends when the server
+    stops.
 
     Arguments:
         look: returns None when there is nothing new.
@@ -76,7 +81,11 @@ async def look_again(
     pause = shortest
     silent = 0.0
     while not streams.closing:
-        found = await run_in_threadpool(look)
+        try:
+            found = await run_in_threadpool(look)
+        except StoreUnavailable as error:
+            log.debug("a stream goes on later: %s", error)
+            found = None
         if found is not None:
             pause, silent = shortest, 0.0
             yield found

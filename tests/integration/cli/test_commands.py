@@ -14,6 +14,9 @@ from piper.model.run import Run
 from piper.model.schedule import DataInterval, RunDates
 from piper.model.spec import ParamSpec, TaskSpec
 from piper.model.states import RunState, TaskState
+from piper.operators.bash import BashOperator
+from piper.sdk import DAG
+from piper.sdk.specs import operator_schemas
 from piper.store import schema
 from piper.store.connections import read_connection
 from piper.store.database import Database
@@ -21,7 +24,7 @@ from piper.store.variables import read_variable
 from piper.web.parts import WebParts
 from tests.integration.cli.conftest import Piper
 from tests.integration.web.owner import Owner
-from tests.integration.web.rows import THEN, Rows
+from tests.integration.web.rows import THEN, Rows, lift_guards
 
 TASKS = (
     TaskSpec(
@@ -171,7 +174,7 @@ def test_a_run_is_cancelled_and_marked(piper: Piper, rows: Rows, run: Run, owner
 
 def test_what_failed_is_cleared(piper: Piper, run: Run, owner: Owner) -> None:
     dry = piper("runs", "clear", "sales", "--only-failed", "--dry-run")
-    assert dry.err == f"would clear 1 tasks of sales/{run.run_id}\n"
+    assert dry.err == f"would clear 1 task of sales/{run.run_id}\n"
     assert dry.out.splitlines()[1].split() == ["load", "failed"]
     assert owner.applied == []
     cleared = piper("runs", "clear", "sales", "--only-failed", "-o", "json")
@@ -323,17 +326,26 @@ def test_the_audit_is_searched_and_verified(piper: Piper, database: Database) ->
     assert [(row["action"], row["object_id"]) for row in found] == [("pool.set", "db")]
     assert "intact" in piper("audit", "verify").out
     with database.write() as connection:
+        lift_guards(connection)
         connection.execute(schema.audit.update().values(principal="someone else"))
     broken = piper("audit", "verify")
     assert broken.code == 1
     assert "broken at row 1" in broken.out
 
 
+def hello_bash() -> DAG:
+    with DAG("hello_bash", auto_register=False) as dag:
+        BashOperator(task_id="say", bash_command="echo hello")
+    return dag
+
+
 def test_the_cluster_and_the_catalogue_are_shown(piper: Piper, rows: Rows) -> None:
-    rows.add(
-        schema.operator, path="x.Y", bundle="dags", schema={"properties": {"a": {"type": "string"}}, "required": ["a"]}
-    )
+    [about] = operator_schemas([hello_bash()]).values()
+    rows.add(schema.operator, path="x.Y", bundle="dags", schema=about)
     assert piper("operators", "list").out.splitlines()[1].split() == ["x.Y", "dags"]
-    assert piper("operators", "show", "x.Y").out.splitlines()[-1].split() == ["a", "yes", "string"]
+    shown = piper("operators", "show", "x.Y").out.splitlines()
+    assert "Runs a bash command" in shown[2]
+    assert ["bash_command", "yes", "string", "the", "command,"] in [line.split()[:5] for line in shown]
+    assert ["env", "no", "object", "or", "null"] in [line.split()[:5] for line in shown]
     assert "256 shards have no owner" in piper("cluster", "show").err
     assert piper("cluster", "show", "-o", "json").json["members"] == []

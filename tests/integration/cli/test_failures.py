@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -16,7 +18,9 @@ from sqlalchemy import Connection
 from piper.cli.main import COMMANDS
 from piper.cli.main import piper as tree
 from piper.model.errors import StoreUnavailable
+from piper.secrets import Keys
 from piper.store.database import Database
+from piper.store.variables import read_variable, write_variable
 from tests.integration.cli.conftest import Piper
 from tests.integration.web.rows import Rows
 
@@ -179,6 +183,14 @@ def test_tables_fit_the_terminal_and_have_no_colour_where_there_is_none(
     assert "\x1b" not in wide
 
 
+def test_no_color_is_heeded_on_a_terminal_too(piper: Piper, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows.workflow("a")
+    monkeypatch.setattr("click._compat.isatty", lambda stream: True)
+    assert "\x1b" in piper("workflows", "show", "a").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in piper("workflows", "show", "a").out
+
+
 def test_completion_scripts_are_printed_for_each_shell(piper: Piper) -> None:
     for shell in ("bash", "zsh", "fish"):
         shown = piper("completion", shell)
@@ -224,3 +236,25 @@ def test_the_database_is_migrated_and_checked(piper: Piper, monkeypatch: pytest.
         (tmp_path / "new").mkdir(exist_ok=True)
     assert piper("db", "migrate").code == 0
     assert piper("db", "check").code == 0
+
+
+def test_the_master_key_is_replaced(piper: Piper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIPER_HOME", str(tmp_path))
+    assert piper("db", "migrate").code == 0
+    missing = piper("db", "rewrap")
+    assert (missing.code, "there is no" in missing.err, (tmp_path / "secret.key").exists()) == (1, True, False)
+    old = Keys.load(tmp_path / "secret.key")
+    database = Database(f"sqlite:///{tmp_path / 'piper.db'}")
+    with database.write() as connection:
+        write_variable(connection, old, "red", "k", "s3cret", None, datetime.now(UTC))
+    line = (tmp_path / "secret.key").read_text()
+    new = base64.b64encode(os.urandom(32)).decode() + "\n"
+    (tmp_path / "secret.key").write_text(new + line)
+    assert piper("db", "rewrap", "-o", "json").json == {"rewrapped": 1}
+    (tmp_path / "secret.key").write_text(new)
+    with database.read() as connection:
+        assert read_variable(connection, Keys.load(tmp_path / "secret.key"), "red", "k") == "s3cret"
+    (tmp_path / "secret.key").write_text(line)
+    refused = piper("db", "rewrap")
+    assert (refused.code, "put that key back" in refused.err) == (1, True)
+    database.close()

@@ -25,7 +25,7 @@ def test_a_trigger_fires_once_with_what_it_says_first(station: Station, run: int
     identity = station.defer(run, "waits.After", {"seconds": 0.01, "payload": {"n": [1, None]}})
     assert station.fire_of(identity) == TriggerFired(identity, {"n": [1, None]})
     station.resolve(identity, state=TaskState.SUCCESS)
-    station.eventually(lambda: station.service.waiting() == 0)
+    station.eventually(lambda: not station.service._triggers)
     assert len(station.fires()) == 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from piper.model.backfill import BackfillState, Reprocess
 from piper.model.ids import instance_id, shard_of
@@ -183,3 +183,12 @@ class Rows:
     @staticmethod
     def _add(connection: Connection, table: Any, **values: Any) -> None:
         connection.execute(table.insert().values(**values))
+
+
+def lift_guards(connection: Connection) -> None:
+    """Do as somebody may who owns the tables."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ALTER TABLE audit DISABLE TRIGGER USER"))
+    else:
+        for name in ("audit_no_update", "audit_no_delete"):
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))

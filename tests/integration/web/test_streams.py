@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from piper.logs import LogWriter, Masker
+from piper.model.errors import StoreUnavailable
 from piper.model.ids import instance_id, log_path
 from piper.model.run import Run
 from piper.model.states import RunState, TaskState
@@ -195,6 +196,26 @@ def test_one_stream_more_than_there_may_be_is_refused(
         assert refused.status_code == 503
         assert "Retry-After" in refused.headers
     wait_until(lambda: server.app.state.streams.active == 0)
+
+
+def test_a_stream_outlives_a_database_that_is_away_for_a_while(
+    root: httpx.Client, run: Run, rows: Rows, parts: WebParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+
+    def fail() -> None:
+        asked.set()
+        raise StoreUnavailable("away")
+
+    with root.stream("GET", f"/api/v1/runs/{run.id}/events", headers=STREAM) as reply:
+        stream = events(reply)
+        next(stream)
+        with monkeypatch.context() as away:
+            away.setattr(parts.database, "read", fail)
+            assert asked.wait(5)
+        rows.instance(run, "more", TaskState.SUCCESS, 1)
+        told = next(data for name, data, _ in stream if name == "tasks" and data["tasks"][0]["task_id"] == "more")
+        assert told["tasks"][0]["state"] == "success"
 
 
 def test_a_stream_with_nothing_to_tell_gives_a_sign_of_life(

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection, UpdateBase, func, select, text
+from sqlalchemy import UpdateBase, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from piper.store import audit, idempotency, schema
@@ -15,7 +15,7 @@ from piper.store.audit import Entry
 from piper.store.database import Database
 from tests.integration.web.conftest import Caller
 from tests.integration.web.owner import Owner
-from tests.integration.web.rows import THEN, Rows
+from tests.integration.web.rows import THEN, Rows, lift_guards
 
 RUNS = "/api/v1/workflows/sales/runs"
 
@@ -176,15 +176,6 @@ def test_an_untouched_chain_verifies_and_tells_its_head(root: httpx.Client, red:
 
 
 _SECOND = schema.audit.c.seq == 2
-
-
-def lift_guards(connection: Connection) -> None:
-    """Do as somebody may who owns the tables."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("ALTER TABLE audit DISABLE TRIGGER USER"))
-    else:
-        for name in ("audit_no_update", "audit_no_delete"):
-            connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
 
 
 @pytest.mark.parametrize(

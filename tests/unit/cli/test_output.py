@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rich.console import Console
 
 from piper.cli.client import Listing
 from piper.cli.failures import Failure
@@ -87,3 +88,13 @@ def test_what_others_wrote_reaches_no_terminal_as_a_command(capsys: pytest.Captu
     show_object({}, Format.TABLE, [("note", "\x1b[2J")])
     shown = capsys.readouterr()
     assert "\x1b" not in shown.out + shown.err
+
+
+def test_a_table_wider_than_the_terminal_loses_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("piper.cli.output.console", lambda stream: Console(file=stream, width=40))
+    show_list(
+        Listing([{"id": "i" * 38, "name": "n" * 30, "state": "failed"}]), (*COLUMNS, column("state")), Format.TABLE
+    )
+    assert capsys.readouterr().out.splitlines()[1].split() == ["i" * 38, "n" * 11 + "…", "failed"]

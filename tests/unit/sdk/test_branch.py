@@ -11,11 +11,12 @@ from piper.model.run import Decision
 from piper.model.spec import TaskSpec
 from piper.operators.empty import EmptyOperator
 from piper.operators.python import BranchPythonOperator, ShortCircuitOperator
-from piper.sdk.branch import BaseBranchOperator
+from piper.sdk.branch import BaseBranchOperator, SkipMixin
 from piper.sdk.decorators import task, task_group
 from piper.sdk.group import TaskGroup
 from piper.sdk.operator import BaseOperator
 from tests.unit.sdk.execution.stage import a_dag, error_of, facts, perform, pushed
+from tests.unit.sdk.operators import task_of
 
 
 def branching(chosen: Any, **changes: Any) -> Any:
@@ -206,3 +207,13 @@ def test_any_operator_may_skip_tasks_by_name() -> None:
     with a_dag() as dag:
         Skipping(task_id="s") >> [EmptyOperator(task_id="a"), EmptyOperator(task_id="b")]
     assert decision_of(perform(dag.get_task("s"))) == Decision(skipped=("a", "b"))
+
+
+def test_an_operator_that_skips_what_is_below_it_is_obeyed_again_when_that_is_cleared() -> None:
+    class Gate(BaseOperator, SkipMixin):
+        def execute(self, context: Any) -> None:
+            self.skip(context["ti"], self.downstream_list)
+
+    with a_dag() as dag:
+        Gate(task_id="gate") >> EmptyOperator(task_id="below")
+    assert task_of(dag, "gate").branches

@@ -53,11 +53,15 @@ def encode(value: Any) -> bytes:
     """A value as JSON text.
 
     Raises:
-        TypeError: it holds something that has no JSON form (a file, an enum, NaN, an integer beyond 64 bits).
-        RecursionError: it contains itself.
+        TypeError: it holds something that has no JSON form (a file, an enum, NaN, an integer beyond 64 bits), is
+            nested too deeply, or contains itself.
     """
     try:
         text = msgspec.json.encode(value if _is_plain(value) else to_json(value))
+    except RecursionError:
+        raise TypeError(
+            f"cannot store {type(value).__name__} as an XCom: it contains itself, or too many levels of lists and dicts"
+        ) from None
     except ValueError as error:
         raise TypeError(f"cannot store {type(value).__name__} as an XCom: {error}") from None
     if _LONG_NUMBER.search(text):

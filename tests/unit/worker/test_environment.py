@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piper.worker.__main__ import task_environment
+from piper.worker.environment import task_environment
 
 
 def test_tasks_see_no_variable_of_pipers_but_those_for_them() -> None:
