@@ -106,7 +106,7 @@ def test_standard_output_is_yaml_and_nothing_else(site: Site, steps: Run, line: 
         ("pools set x many", 2, "many"),
         ("executions show 1", 3, "three numbers"),
         ("variables show nothing", 3, "nothing"),
-        ("--server http://127.0.0.1:9 workflows list", 5, "127.0.0.1:9"),
+        ("--server http://127.0.0.1:9 workflows list", 6, "PIPER_TOKEN"),
         ("workflows list -o jsno", 2, "json"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from piper.executor import service
 from piper.executor.lost_workers import TTL_SECONDS
 from piper.executor.queued_sweep import RESEND_SECONDS
 from piper.executor.service import MAX_GRANTS, ExecutorService
@@ -124,6 +125,25 @@ def test_a_task_that_is_all_data_is_sent_without_code(world: World, leading: Lea
     schedule(world, 1, code=False)
     leading.service.tick()
     assert leading.backend.sent[0].code == wire.CodeRef()
+
+
+def test_what_is_cleared_to_the_latest_version_while_it_is_granted_is_sent_as_that(
+    world: World, leading: Leading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (read,) = schedule(world, 1)
+    number = world.row(read.instance).run
+    allocate = service.allocate
+
+    def clear_meanwhile(candidates: Any, capacity: Any) -> Any:
+        world.change_run(number, snapshot="newer", file="g.py")
+        world.change_instance(read.instance, try_number=2, isolation="spawn")
+        return allocate(candidates, capacity)
+
+    monkeypatch.setattr(service, "allocate", clear_meanwhile)  # between what is read and what is granted
+    leading.service.tick()
+    (sent,) = leading.backend.sent
+    assert (sent.identity.try_number, sent.isolation) == (2, Isolation.SPAWN)
+    assert sent.code == wire.CodeRef("bundle", "newer", "g.py")
 
 
 def test_grants_are_sent_in_their_order(world: World, leading: Leading) -> None:

@@ -20,10 +20,10 @@ from piper.executor.lost_workers import lose_all_on
 from piper.model import wire
 from piper.model.events import Event, Failed, Lost, Rescheduled, Skipped, Succeeded, TaskEvent
 from piper.model.run import Identity
-from piper.model.spec import Isolation, TaskSpec
+from piper.model.spec import TaskSpec
 from piper.model.states import FINISHED, IN_FLIGHT, TaskState
 from piper.store.database import Database
-from piper.store.grants import Dispatchable, grant
+from piper.store.grants import grant
 from piper.store.migrations import migrate
 from piper.store.schema import attempt, event, task_instance, xcom
 from tests.world import NOW, World
@@ -114,8 +114,7 @@ class Identities(RuleBasedStateMachine):
     @rule()
     def the_executor_grants(self) -> None:
         with self.database.write() as connection:
-            waiting = [Dispatchable(Identity(one, 0, 0), wire.CodeRef(), Isolation.FORK) for one in self.instances]
-            grant(connection, waiting, NOW)
+            grant(connection, list(self.instances), NOW)
 
     @rule(data=st.data(), worker=st.sampled_from(WORKERS), nonce=st.sampled_from(("n1", "n2")))
     def somebody_starts(self, data: st.DataObject, worker: str, nonce: str) -> None:

@@ -115,11 +115,9 @@ def test_a_lane_is_read_by_priority_and_age_and_only_as_far_as_asked(world: Worl
     with world.database.read() as connection:
         lane = Lane("default_pool", "red")
         read = waiting(connection, lane, slots=4, limit=3)
-        assert [one.dispatchable.identity.instance for one in read] == [ids[1], ids[3], ids[0]], (
-            "the one that can never fit hides nobody"
-        )
+        assert [one.instance for one in read] == [ids[1], ids[3], ids[0]], "the one that can never fit hides nobody"
         everything = waiting(connection, lane, slots=UNLIMITED, limit=99)
-        assert [one.dispatchable.identity.instance for one in everything] == [ids[2], ids[1], ids[3], ids[0], ids[4]]
+        assert [one.instance for one in everything] == [ids[2], ids[1], ids[3], ids[0], ids[4]]
         assert (everything[0].slots, everything[0].priority) == (7, 9)
 
 

@@ -101,6 +101,10 @@ class Monitor:
         self.backfills = BackfillMonitor()
         self.fresh_before_grants: frozenset[int] = frozenset()
         self._terms: list[tuple] = []
+        self._rerun: set[int] = set()
+        """Runs that a backfill has cleared, to run them again."""
+        self._cancelled: set[int] = set()
+        """Runs that were ended with their backfill, before they began (again)."""
         self._hurried: set[int] = set()
         """Runs in which something else than their own ends has ended tasks: a timeout, the first failure."""
         self.commits = 0
@@ -135,6 +139,8 @@ class Monitor:
         self._check_terms(actor, changed, runs, epochs)
         applied = self._steering.applied()
         adopted = self._adopted(runs)
+        self._rerun |= adopted
+        self._cancelled |= {number for number, run in runs.items() if run[8] == "backfill_cancelled"}
         self._check_edges(changed, applied, adopted)
         spec_of = {number: self.version_of(run) for number, run in runs.items()}
         for trouble in trouble_with_clears(applied, self._rows, rows, spec_of, adopted):
@@ -322,9 +328,9 @@ class Monitor:
         """
         for number, run in self._runs.items():
             spec, rows = self.version_of(run), self._ended(number)
-            if number in marked or number in self._hurried or not rows:
+            if number in (marked | self._hurried | self._cancelled) or not rows:
                 continue
-            found = faults(spec, rows, cleared=number in cleared)
+            found = faults(spec, rows, cleared=number in (cleared | self._rerun))
             if found:
                 raise Broken(f"run {run[:5]} has ended with {_drawn(spec, rows)}\n  {'; '.join(found)} (I8)")
             stuck = run[8] == "all_tasks_deadlocked"

@@ -152,24 +152,50 @@ class Client:
 def connect(server: str | None = None, patience: float = 30.0) -> Client:
     """The instance that this command shall call.
 
+    The token is PIPER_TOKEN, else that of PIPER_HOME, which goes to the address that this PIPER_HOME's own instance has
+    written there and to no other: whoever listens there could do with it what its owner can.
+
     Arguments:
         server: its address, if it is not the one of PIPER_HOME.
         patience: seconds to wait for a reply.
 
     Raises:
-        Failure: there is no running instance, or no token.
+        Failure: there is no running instance, or no token for it.
     """
     home = home_of(os.environ)
-    if server is None:
-        address_file = home / "address"
-        if not address_file.exists():
-            raise Failure(
-                f"no instance of Piper runs in {home}",
-                Code.UNREACHABLE,
-                ["start one with `piper standalone`, or say where one is with --server URL"],
-            )
-        server = address_file.read_text().strip()
-    return Client(_checked_address(server), _token(home), patience)
+    own = _own_address(home)
+    if server is None and own is None:
+        raise Failure(
+            f"no instance of Piper runs in {home}",
+            Code.UNREACHABLE,
+            ["start one with `piper standalone`, or say where one is with --server URL"],
+        )
+    address = _checked_address(server or own or "")
+    given = os.environ.get("PIPER_TOKEN")
+    if given:
+        return Client(address, _sendable(given.strip(), "PIPER_TOKEN"), patience)
+    if own is None or _place(address) != _place(own):
+        instance = "of which none runs" if own is None else f"which is at {own}"
+        raise Failure(
+            f"no token for {address}: the one in {home} is sent to the instance of that folder only, {instance}",
+            Code.REFUSED,
+            ["set PIPER_TOKEN to the token of that instance: the content of its PIPER_HOME/token"],
+        )
+    return Client(address, _token(home), patience)
+
+
+def _own_address(home: Path) -> str | None:
+    """Where the instance of PIPER_HOME says that it is; None while there is none."""
+    try:
+        return (home / "address").read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def _place(address: str) -> tuple[str, str | None, int | None]:
+    """What two addresses of one server have in common. A name and a number of one host are two: a name may be moved."""
+    parts = urlsplit(address)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _checked_address(server: str) -> str:
@@ -208,9 +234,6 @@ def address_of(*parts: str | int) -> str:
 
 
 def _token(home: Path) -> str:
-    token = os.environ.get("PIPER_TOKEN")
-    if token:
-        return _sendable(token.strip(), "PIPER_TOKEN")
     try:
         return _sendable((home / "token").read_text().strip(), str(home / "token"))
     except (OSError, UnicodeDecodeError) as error:

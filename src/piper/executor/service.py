@@ -137,23 +137,23 @@ class ExecutorService(Service):
         fence proves that nobody else led meanwhile; so what was free when it was read is free when it is granted.
         """
         capacity, candidates = self._situation()
-        grants = allocate(list(candidates), capacity)[:MAX_GRANTS]
+        grants = allocate(candidates, capacity)[:MAX_GRANTS]
         if not grants:
             return 0
         with self._database.fenced(fence) as connection:
-            dispatchable = grant(connection, [candidates[one] for one in grants], self._clock.now())
+            dispatchable = grant(connection, [one.instance for one in grants], self._clock.now())
         for candidate in grants:
             self._granted += 1
             self._turns[candidate.pool, candidate.team] = self._granted
         self._send(dispatchable)
         return len(grants)
 
-    def _situation(self) -> tuple[Capacity, dict[Candidate, Dispatchable]]:
+    def _situation(self) -> tuple[Capacity, list[Candidate]]:
         """What is free, and of each lane as many candidates as could take it. A pool without room is not read."""
         with self._database.read() as connection:
             occupied = lanes(connection)
             if not occupied:
-                return Capacity(free=0, pools={}), {}
+                return Capacity(free=0, pools={}), []
             pools = self._known_pools(connection)
             held: defaultdict[str, int] = defaultdict(int)
             used: defaultdict[str, dict[str, int]] = defaultdict(dict)
@@ -168,12 +168,12 @@ class ExecutorService(Service):
                 quotas=self._quotas,
                 turns=self._turns,
             )
-            candidates: dict[Candidate, Dispatchable] = {}
+            candidates: list[Candidate] = []
             for lane in occupied:
                 room = _room(capacity, lane)
                 if room > 0:
                     found = waiting(connection, lane, pools[lane.pool].slots, room)
-                    candidates |= {_candidate(one, lane): one.dispatchable for one in found}
+                    candidates += [_candidate(one, lane) for one in found]
         return capacity, candidates
 
     def _known_pools(self, connection: Connection) -> Mapping[str, Pool]:
@@ -215,8 +215,7 @@ class ExecutorService(Service):
 
 
 def _candidate(one: Waiting, lane: Lane) -> Candidate:
-    instance = one.dispatchable.identity.instance
-    return Candidate(instance, lane.pool, lane.team, one.slots, one.priority, one.backfill)
+    return Candidate(one.instance, lane.pool, lane.team, one.slots, one.priority, one.backfill)
 
 
 def _room(capacity: Capacity, lane: Lane) -> int:

@@ -34,9 +34,9 @@ class Dispatchable(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A scheduled execution, as far as granting and sending it is concerned."""
+    """A scheduled instance, as far as granting is concerned."""
 
-    dispatchable: Dispatchable
+    instance: int
     slots: int
     priority: int
     backfill: bool
@@ -53,8 +53,7 @@ _DISPATCHED = (
     run.c.file,
 )
 _WAITING = (
-    select(*_DISPATCHED, _instance.pool_slots, _instance.priority, _instance.backfill)
-    .join_from(task_instance, run, run.c.id == _instance.run)
+    select(_instance.id, _instance.pool_slots, _instance.priority, _instance.backfill)
     .where(
         _IS_SCHEDULED,
         _instance.pool == bindparam("pool"),
@@ -75,7 +74,7 @@ def waiting(connection: Connection, lane: Lane, slots: int, limit: int) -> list[
     """
     bounds = {"slots": _NO_LIMIT if slots == UNLIMITED else slots, "limit": limit}
     rows = connection.execute(_WAITING, {**lane._asdict(), **bounds})
-    return [Waiting(_dispatchable(row), row.pool_slots, row.priority, row.backfill) for row in rows]
+    return [Waiting._make(row) for row in rows]
 
 
 _GRANT = (
@@ -94,18 +93,27 @@ _GRANT = (
         _instance.state == _SCHEDULED,
     )
     .values(state=_QUEUED, queued_at=bindparam("now"), worker=None, start_nonce=None)
-    .returning(_instance.id, _instance.try_number, _instance.leg)
+    .returning(_instance.id)
+)
+_GRANTED = (
+    select(*_DISPATCHED)
+    .join_from(task_instance, run, run.c.id == _instance.run)
+    .where(_instance.id.in_(bindparam("instances", expanding=True)))
 )
 
 
-def grant(connection: Connection, wanted: Sequence[Dispatchable], now: datetime) -> list[Dispatchable]:
-    """Move those of these executions that are still scheduled to queued; returns them in the order given.
+def grant(connection: Connection, wanted: Sequence[int], now: datetime) -> list[Dispatchable]:
+    """Move those of these instances that are still scheduled to queued; returns them in the order given.
 
-    One that was cleared and scheduled anew since it was read is granted as what it is now.
+    What a worker is told of them is read here, and not before: a clear since then may have scheduled one anew, or
+    given the run another version, as whose code nothing may be prepared any more. What is cleared after this cannot
+    start.
     """
-    rows = connection.execute(_GRANT, {"instances": [one.identity.instance for one in wanted], "now": now})
-    granted = {row.id: Identity(row.id, row.try_number, row.leg) for row in rows}
-    return [one._replace(identity=granted[one.identity.instance]) for one in wanted if one.identity.instance in granted]
+    granted = connection.execute(_GRANT, {"instances": wanted, "now": now}).scalars().all()
+    if not granted:
+        return []
+    found = {row.id: _dispatchable(row) for row in connection.execute(_GRANTED, {"instances": granted})}
+    return [found[instance] for instance in wanted if instance in found]
 
 
 _QUEUED_IN_ORDER = (

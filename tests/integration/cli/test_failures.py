@@ -6,9 +6,11 @@ import base64
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import click
@@ -21,6 +23,7 @@ from piper.model.errors import StoreUnavailable
 from piper.secrets import Keys
 from piper.store.database import Database
 from piper.store.variables import read_variable, write_variable
+from piper.web.server import WebServer
 from tests.integration.cli.conftest import Piper
 from tests.integration.web.rows import Rows
 
@@ -77,7 +80,8 @@ def test_without_an_instance_it_is_exit_code_5(piper: Piper, monkeypatch: pytest
     assert "piper standalone" in shown.err
 
 
-def test_an_instance_that_does_not_answer_is_exit_code_5(piper: Piper) -> None:
+def test_an_instance_that_does_not_answer_is_exit_code_5(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPER_TOKEN", "of-there")
     shown = piper("--server", "http://127.0.0.1:9", "workflows", "list")
     assert shown.code == 5
     assert "no answer from http://127.0.0.1:9" in shown.err
@@ -88,6 +92,48 @@ def test_an_address_that_is_none_is_exit_code_2(piper: Piper, address: str) -> N
     result = piper("--server", address, "runs", "list")
     assert (result.code, result.err.count("Traceback")) == (2, 0)
     assert "write http://HOST:PORT" in result.err
+
+
+@pytest.fixture
+def stranger() -> Iterator[tuple[str, list[str]]]:
+    """A server that is not ours, and the tokens that it has got."""
+    got: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            got.append(self.headers["Authorization"])
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", got
+        server.shutdown()
+        thread.join()
+
+
+def test_the_token_of_our_instance_is_sent_to_no_other(piper: Piper, stranger: tuple[str, list[str]]) -> None:
+    address, got = stranger
+    shown = piper("--server", address, "runs", "list")
+    assert (shown.code, got) == (6, [])
+    assert f"no token for {address}" in shown.err
+    assert "set PIPER_TOKEN" in shown.err
+
+
+def test_another_instance_gets_the_token_that_is_given_for_it(
+    piper: Piper, stranger: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, got = stranger
+    monkeypatch.setenv("PIPER_TOKEN", "of-there")
+    assert piper("--server", address, "runs", "list").code == 3
+    assert got == ["Bearer of-there"]
+
+
+def test_our_own_instance_may_be_named_by_its_address(piper: Piper, server: WebServer) -> None:
+    assert piper("--server", server.address, "runs", "list").code == 0
+    assert piper("--server", server.address + "/", "runs", "list").code == 0
 
 
 def test_a_token_that_no_header_can_carry_is_exit_code_6(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
