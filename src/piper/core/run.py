@@ -571,7 +571,9 @@ class _Draft:
         assert node.length is not None
         length = length_of(node.length, self._result_length)
         if length is None:
-            return Verdict.WAIT if key[1] == UNMAPPED else Verdict.RUN
+            # After a clear the list may come again, and be shorter: whether there is this instance is known then.
+            unknown = key[1] == UNMAPPED or any(self.open_of(source) for source in node.length_sources)
+            return Verdict.WAIT if unknown else Verdict.RUN
         self._resized.add(node.index)
         if key[1] == UNMAPPED:
             if length == 0:
