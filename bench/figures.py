@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import backfills, steps
+from bench import backfills, steps, triggers
 from bench.instance import PATIENCE, ROOT, WORKFLOWS, Finished, Instance, copy_of, standalone
 
 ZYGOTE_IMPORTS = ("piper.sdk", "piper.sdk.execution.runner", "piper.operators.python", "piper.worker.child")
@@ -192,6 +192,24 @@ def start() -> Iterator[Figure]:
     yield Figure("system.pss_mb", "MiB", memory)
 
 
+def deferral() -> Iterator[Figure]:
+    """Ten thousand triggers that sleep, and twenty tasks in a row that each defer once."""
+    taken, memory, theirs, ours = triggers.sleeping(10_000)
+    yield Figure("triggers_10000.begun_s", "s", [taken])
+    yield Figure("triggers_10000.process_pss_mb", "MB", [memory])
+    yield Figure("triggers_10000.cpu_percent", "%", [theirs + ours])
+    with standalone(copy_of("waits.py")) as piper:
+        piper.wait_for_workflows(1)
+        piper.run("deferral_chain_20")  # the process for triggers is started, and the zygote
+        chains = [piper.run("deferral_chain_20") for _ in range(3)]
+    yield Figure("deferral_chain_20.task_p50_s", "s", [_between_starts(chain) for chain in chains])
+
+
+def _between_starts(run: Finished) -> float:
+    """Seconds from the start of a task to that of the next: two executions, and the wait between them."""
+    return statistics.median(b[0] - a[0] for a, b in zip(run.intervals, run.intervals[1:], strict=False))
+
+
 ALL = {
     "fanout": fanout,
     "expand": expand,
@@ -202,6 +220,7 @@ ALL = {
     "assets": assets,
     "many": many,
     "start": start,
+    "deferral": deferral,
 }
 
 

@@ -13,12 +13,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -150,9 +150,7 @@ class System:
             desk=Desk(task_api.handle, Tokens(keys)),
             lane=self._triggers_lane,
             logs=LogStore(home / "logs", settings.worker.log_limit, "triggerer"),
-            snapshots=snapshots.trees,
-            environment=task_environment({**os.environ, **settings.for_files}),
-            patience=settings.triggerer.block_limit.total_seconds(),
+            **_of_triggers(settings),
         )
         self._triggers_lane.host(self.triggerer)
         self.serializer = SerializerService(
@@ -265,14 +263,10 @@ class System:
             "serializer": [SERIALIZER_SHARD],
             "triggerer": [TRIGGERER_SHARD],
         }
+        node = f"{os.uname().nodename}:{self.settings.home}"
         return {
             kind: Membership(
-                self._database,
-                kind=kind,
-                node_key=f"{os.uname().nodename}:{self.settings.home}",
-                shards=owned,
-                clock=self._clock,
-                wakeups=self._wakeups,
+                self._database, kind=kind, node_key=node, shards=owned, clock=self._clock, wakeups=self._wakeups
             )
             for kind, owned in shards.items()
         }
@@ -368,24 +362,98 @@ def run_standalone(settings: Settings, *, take_over: bool = False) -> None:
         folder=settings.dags,
         reload_interval=settings.serializer.reload_interval,
     )
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     system = System(settings, [bundle], take_over=take_over)
-    system.start()
-    try:
-        print(f"Piper serves {settings.dags} at {system.address} (home {settings.home})", file=sys.stderr, flush=True)
-        stopping.wait()
-    finally:
-        system.stop()
+    _serve_until_told(system, lambda: f"Piper serves {settings.dags} at {system.address} (home {settings.home})")
+
+
+class LoneTriggerer:
+    """A triggerer in a process of its own: one of those on a PostgreSQL that wait for triggers, or stand by.
+
+    It needs the PIPER_HOME of the system whose triggers it runs: its key, its snapshots, its logs.
+
+    Raises:
+        InvalidSetting: the database is SQLite, which one process serves.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._database = Database(settings.database_url, pool_size=settings.database.pool_size)
+        if self._database.sqlite:
+            self._database.close()
+            raise InvalidSetting(
+                "`piper triggerer` needs a database that several processes share (database.url, PostgreSQL): on SQLite "
+                "`piper standalone` waits for triggers itself"
+            )
+        home, clock, wakeups = settings.home, SystemClock(), Wakeups()
+        self._keys = Keys.load(home / "secret.key")
+        task_api = TaskApi(self._database, clock, self._keys, ArtifactStore(home / "artifacts"), wakeups)
+        node = os.uname().nodename
+        self._membership = Membership(
+            self._database,
+            kind="triggerer",
+            node_key=f"{node}:{home}:alone",
+            shards=[TRIGGERER_SHARD],
+            clock=clock,
+            wakeups=wakeups,
+        )
+        self._lane = Lane("triggers")
+        self.triggerer = TriggererService(
+            self._database,
+            clock,
+            wakeups,
+            self._membership,
+            desk=Desk(task_api.handle, Tokens(self._keys)),
+            lane=self._lane,
+            logs=LogStore(home / "logs", settings.worker.log_limit, f"triggerer-{node}"),
+            **_of_triggers(settings),
+        )
+        self._lane.host(self.triggerer)
+
+    def start(self) -> None:
+        """Join the others, and wait for triggers or stand by."""
+        migrate(self._database)
+        with self._database.read() as connection:
+            check_keys(connection, self._keys)
+        self._membership.start()
+        self._lane.start()
+
+    def stop(self) -> None:
+        """Hand over."""
+        self._lane.stop()
+        self._membership.stop()
+        self._database.close()
+
+
+def _of_triggers(settings: Settings) -> dict[str, Any]:
+    """What every triggerer is told."""
+    return {
+        "snapshots": SnapshotStore(settings.home).trees,
+        "environment": task_environment({**os.environ, **settings.for_files}),
+        "patience": settings.triggerer.block_limit.total_seconds(),
+    }
 
 
 def run_service(name: str, settings: Settings) -> None:
-    """Serve one role alone. Comes with installations on several machines."""
+    """Serve one role alone. All but the triggerer come with installations on several machines."""
+    if name == "triggerer":
+        _serve_until_told(LoneTriggerer(settings), lambda: f"Piper waits for triggers (home {settings.home})")
+        return
     raise InvalidSetting(
         f"`piper {name}` alone needs a database and a task queue that several machines share, which this version "
         "does not have yet: use `piper standalone`"
     )
+
+
+def _serve_until_told(part: Part, words: Callable[[], str]) -> None:
+    """Start, say so, and stop at SIGTERM or Ctrl-C."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    part.start()
+    try:
+        print(words(), file=sys.stderr, flush=True)
+        stopping.wait()
+    finally:
+        part.stop()
 
 
 @dataclass(frozen=True, slots=True)

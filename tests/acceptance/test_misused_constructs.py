@@ -95,7 +95,7 @@ WRONG: dict[str, tuple[str, str, int]] = {
     ),
     "negative_retries": (
         "with DAG('w'):\n    BashOperator(task_id='a', bash_command='true', retries=-1)\n",
-        "retries",
+        "retried -1 times",
         4,
     ),
     "no_slots": ("with DAG('w'):\n    BashOperator(task_id='a', bash_command='true', pool_slots=0)\n", "pool", 4),

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from piper.core.assets import described_in, uses_of
+from piper.model import wire
 from piper.model.assets import Emission
 from piper.model.events import AssetEventOut, Succeeded
 from piper.model.run import Identity
@@ -121,6 +122,30 @@ def test_the_events_that_caused_a_run_are_those_that_it_has_taken(world: World, 
     assert [each.id for each in asked(world, asker, GetAssetEvents(triggering=True))] == [one, two]
 
 
+def test_events_beyond_an_event_follow_it_in_the_order_that_is_asked_for(world: World, asker: Identity) -> None:
+    with world.database.write() as connection:
+        ids = emit(connection, [Emission(team="red", asset=ORDERS)] * 2500, NOW)  # all at one moment
+    found: list[int] = []
+    while True:
+        answer = asked(world, asker, GetAssetEvents("orders", beyond=found[-1] if found else None))
+        found += [event.id for event in answer]
+        if not wire.fills_an_answer(answer):
+            break
+    assert found == ids
+    last = asked(world, asker, GetAssetEvents("orders", ascending=False, limit=2, beyond=found[10]))
+    assert [event.id for event in last] == [found[9], found[8]]
+
+
+def test_an_answer_ends_where_it_is_long_enough(world: World, asker: Identity) -> None:
+    extra = {"k": "x" * 65_000}
+    with world.database.write() as connection:
+        emit(connection, [Emission(team="red", asset=ORDERS, extra=extra)] * 100, NOW)
+    answer = asked(world, asker, GetAssetEvents("orders"))
+    assert len(answer) < 100
+    assert wire.fills_an_answer(answer)
+    assert not wire.fills_an_answer(answer[:-1])
+
+
 def test_events_of_another_team_do_not_exist(world: World, asker: Identity) -> None:
     emitting(world, {"n": 1}, aliases=("latest",), team="blue")
     assert asked(world, asker, GetAssetEvents("orders")) == []
@@ -137,6 +162,7 @@ def test_a_question_without_a_name_is_refused(world: World, asker: Identity) -> 
         ([AssetEventOut(ORDERS, {"k": "x" * 70_000})], "bytes of JSON: 65,536 are the most"),
         ([AssetEventOut(ORDERS, {"k": "a\0b"})], "has a NUL character"),
         ([AssetEventOut(AssetRef("n" * 1001, "u"), alias="latest")], "1,001 bytes: 1,000 are the most"),
+        ([AssetEventOut(ORDERS, {"k": "x" * 60_000})] * 200, "12,001,600 bytes of JSON: 8,388,608 are the most"),
         ([AssetEventOut(ORDERS)] * 1001, "1,001 asset events: 1,000 are the most"),
     ],
 )

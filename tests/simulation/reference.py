@@ -134,7 +134,8 @@ def faults(spec: WorkflowSpec, rows: Rows, *, cleared: bool) -> list[str]:
         if indexes not in ([-1], list(range(len(indexes)))) or not indexes:
             found.append(f"{task.task_id} has the instances {indexes}")
         length = length_of(spec, rows, mapping_of(spec, task))
-        if length and indexes[0] >= 0 and len(indexes) < length:
+        ran = any(rows[task.task_id, index].state in ("success", "failed") for index in indexes)
+        if length and ran and indexes[0] >= 0 and len(indexes) < length:
             found.append(f"{task.task_id} has {len(indexes)} instances of {length}")
         for index in indexes:
             at = rows[task.task_id, index]

@@ -15,7 +15,7 @@ from piper.cli.failures import Code, Failure, failure_of, suggestion
 from piper.model.errors import PiperError
 from piper.model.nearest import nearest
 
-SERVICES = "Single services (not in this version: standalone serves them all)"
+SERVICES = "Single services (standalone serves them all)"
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Run": {
@@ -48,6 +48,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "executor": "Grant tasks and hand them to workers.",
         "serializer": "Load workflow files.",
         "worker": "Run tasks.",
+        "triggerer": "Wait for what deferred tasks wait for (on PostgreSQL, beside standalone).",
     },
     "Other": {
         "schema": "Print the JSON Schema of a workflow's definition.",

@@ -20,12 +20,18 @@ def _serve(name: str) -> Callable[[], None]:
     return serve
 
 
+_NOT_YET = "Not in this version: until `piper {name}` can run alone, `piper standalone` serves all of it."
+_BESIDE = (
+    "It shares the PostgreSQL and the PIPER_HOME of a `piper standalone`. One of them waits for triggers, the others "
+    "stand by and take over."
+)
+
 COMMANDS = {
     name: click.Command(
         name,
         callback=_serve(name),
-        help=f"{text}\n\nNot in this version: until `piper {name}` can run alone, `piper standalone` serves all of it.",
+        help=f"{text}\n\n{_BESIDE if name == 'triggerer' else _NOT_YET.format(name=name)}",
     )
     for name, text in SECTIONS[SERVICES].items()
 }
-"""By name; that each can run alone is for installations on several machines."""
+"""By name. All but the triggerer come with installations on several machines."""

@@ -570,10 +570,9 @@ class _Draft:
             return Verdict.RUN if key[1] < self.size_of(node.index) else Verdict.WAIT
         assert node.length is not None
         length = length_of(node.length, self._result_length)
-        if length is None:
-            # After a clear the list may come again, and be shorter: whether there is this instance is known then.
-            unknown = key[1] == UNMAPPED or any(self.open_of(source) for source in node.length_sources)
-            return Verdict.WAIT if unknown else Verdict.RUN
+        if length is None:  # a source that is made to run again may return another list: not before that is known
+            known = not any(self.open_of(source) for source in node.length_sources)
+            return Verdict.RUN if known and key[1] != UNMAPPED else Verdict.WAIT
         self._resized.add(node.index)
         if key[1] == UNMAPPED:
             if length == 0:

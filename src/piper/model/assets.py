@@ -14,6 +14,9 @@ from piper.model.spec import AssetRef, Json
 MAX_EXTRA = 64 << 10
 """Bytes of JSON that the extra of one event may have."""
 
+MAX_EXTRAS = 8 << 20
+"""Bytes of JSON that the extras of all events of one execution may have together: they travel in one message."""
+
 MAX_EVENTS = 1_000
 """Events that one execution may cause."""
 

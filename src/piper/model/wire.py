@@ -15,9 +15,11 @@ that no server ever decodes (security.md §2, row 11).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
 from piper.model.events import TaskEvent
@@ -342,7 +344,8 @@ class GetInstanceStates(Struct, frozen=True, tag="get_instance_states", omit_def
 class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=True):
     """Events of an asset or alias, oldest first; or, with `triggering`, those that caused this run.
 
-    The answer is a list of `AssetEventFound`.
+    The answer is a list of `AssetEventFound`. If it `fills_an_answer` there may be more, which are asked for with the
+    number of its last one.
     """
 
     name: str = ""
@@ -355,6 +358,8 @@ class GetAssetEvents(Struct, frozen=True, tag="get_asset_events", omit_defaults=
     limit: int | None = None
     extra: dict[str, str] = field(default_factory=dict)
     partition_key: str = ""
+    beyond: int | None = None
+    """Only those that come after the event of this number, in the order asked for."""
 
 
 class AssetEventFound(Struct, frozen=True, omit_defaults=True):
@@ -372,6 +377,18 @@ class AssetEventFound(Struct, frozen=True, omit_defaults=True):
     aliases: tuple[str, ...] = ()
     """Aliases by way of which it was made."""
     partition_key: str = ""
+
+
+EVENTS_PER_ANSWER = 1_000
+EVENT_BYTES_PER_ANSWER = 4 << 20
+
+
+def fills_an_answer(events: Sequence[AssetEventFound]) -> bool:
+    """Whether an answer to `GetAssetEvents` ends here although there may be more."""
+    return (
+        len(events) >= EVENTS_PER_ANSWER
+        or sum(len(msgspec.json.encode(event.extra)) for event in events) >= EVENT_BYTES_PER_ANSWER
+    )
 
 
 Request = (

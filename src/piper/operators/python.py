@@ -260,5 +260,8 @@ def _assets_among(values: Collection[Any]) -> list[Any]:
 
 
 def _shown(value: Any) -> str:
-    text = str(value)
+    try:
+        text = str(value)
+    except Exception as error:  # user code, or nested too deeply: what is only shown fails nobody
+        return f"a {type(value).__qualname__}, which cannot be shown ({type(error).__name__})"
     return text if len(text) <= LONGEST_LOGGED_RESULT else f"{text[:LONGEST_LOGGED_RESULT]}… ({len(text)} characters)"

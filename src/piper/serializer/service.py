@@ -414,6 +414,6 @@ def _report(bundle: Bundle, outcomes: Sequence[Outcome]) -> None:
         if isinstance(outcome, FailedFile):
             log.warning("bundle %s: %s line %s: %s", bundle.name, outcome.error_file, outcome.line, outcome.message)
         else:
-            log.info("bundle %s: %s: %s workflows", bundle.name, outcome.file, len(outcome.specs))
+            log.info("bundle %s: %s loaded, workflows: %s", bundle.name, outcome.file, len(outcome.specs))
             for warning in outcome.warnings:
                 log.warning("bundle %s: %s", bundle.name, warning)

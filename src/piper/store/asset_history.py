@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, literal, or_, select, tuple_
 
 from piper.model.assets import AssetKind
 from piper.model.spec import AssetRef, Json
@@ -51,11 +51,31 @@ class EventFilter(Struct, frozen=True, kw_only=True):
 
 
 def find_events(
-    connection: Connection, team: str, wanted: EventFilter, *, ascending: bool = True, limit: int | None = None
+    connection: Connection,
+    team: str,
+    wanted: EventFilter,
+    *,
+    ascending: bool = True,
+    limit: int | None = None,
+    beyond: int | None = None,
 ) -> list[AssetEventFound]:
-    """Events that match, the oldest first unless they are to come the other way round."""
+    """Events that match, the oldest first unless they are to come the other way round.
+
+    Arguments:
+        beyond: only those that come after the event of this number in that order.
+    """
     statement = _events().where(asset_event.c.team == team, *_conditions(team, wanted))
     columns = (asset_event.c.at, asset_event.c.id)
+    if beyond is not None:
+        last = select(*columns).where(asset_event.c.id == beyond, asset_event.c.team == team)
+        keys = connection.execute(last).one_or_none()
+        if keys is None:
+            return []
+        here, there = (
+            tuple_(*columns),
+            tuple_(*(literal(key, each.type) for key, each in zip(keys, columns, strict=True))),
+        )
+        statement = statement.where(here > there if ascending else here < there)
     statement = statement.order_by(*(column.asc() if ascending else column.desc() for column in columns))
     if limit is not None and not wanted.extra:
         statement = statement.limit(limit)

@@ -12,7 +12,7 @@ from piper.model.ids import instances_of
 from piper.model.run import Run, TaskInstance
 from piper.model.spec import TaskSpec
 from piper.model.states import IN_FLIGHT, TaskState
-from piper.store.database import guarded
+from piper.store.database import guarded, in_portions
 from piper.store.schema import task_instance as table
 
 _COLUMNS = (
@@ -64,7 +64,7 @@ def states_of_tasks(connection: Connection, run: int, task_ids: Sequence[str]) -
 
 def insert_instances(connection: Connection, made: Iterable[tuple[Run, TaskSpec, TaskInstance]], now: datetime) -> None:
     """Insert new instances with what the executor and the worker will need of their specs."""
-    rows = [
+    rows = (
         {
             "id": ti.id,
             "run": run.id,
@@ -92,9 +92,9 @@ def insert_instances(connection: Connection, made: Iterable[tuple[Run, TaskSpec,
             "callback": ti.callback,
         }
         for run, spec, ti in made
-    ]
-    if rows:
-        connection.execute(insert(table), rows)
+    )
+    for portion in in_portions(rows):
+        connection.execute(insert(table), portion)
 
 
 _MOVE = (
@@ -136,7 +136,7 @@ def move_instances(connection: Connection, moves: Sequence[tuple[TaskInstance, T
     Raises:
         GuardFailed: an instance is not as it was when that was decided.
     """
-    guarded(connection, _MOVE, [_move(before, after, now) for before, after in moves], "task instances")
+    guarded(connection, _MOVE, (_move(before, after, now) for before, after in moves), "task instances")
 
 
 def _move(before: TaskInstance, after: TaskInstance, now: datetime) -> Mapping[str, Any]:

@@ -8,16 +8,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from piper.model import wire
-from piper.model.assets import MAX_EVENTS, problem_of_extra, problem_of_name
+from piper.model.assets import MAX_EVENTS, MAX_EXTRAS, problem_of_extra, problem_of_name
 from piper.model.errors import Invalid
 from piper.model.events import AssetEventOut, Succeeded, TaskEvent
 from piper.model.spec import AssetRef, TaskSpec
 from piper.store.asset_events import KnownAssets
 from piper.store.asset_history import EventFilter, find_events
 from piper.store.assets import assets_like
-
-ANSWER_EVENTS = 10_000
-"""Events in one answer: whoever wants more asks for a span of time."""
 
 
 def check_changes(event: TaskEvent) -> None:
@@ -29,17 +26,20 @@ def check_changes(event: TaskEvent) -> None:
     changes = event.assets if isinstance(event, Succeeded) else ()
     if len(changes) > MAX_EVENTS:
         raise Invalid(f"the task caused {len(changes):,} asset events: {MAX_EVENTS:,} are the most")
-    for one in changes:
-        _check_change(one)
+    size = sum(_check_change(one) for one in changes)
+    if size > MAX_EXTRAS:
+        raise Invalid(f"the extras of the task's asset events have {size:,} bytes of JSON: {MAX_EXTRAS:,} are the most")
 
 
-def _check_change(one: AssetEventOut) -> None:
+def _check_change(one: AssetEventOut) -> int:
+    """The bytes of JSON of its extra. Raises Invalid."""
     for name in (one.asset.name, one.asset.uri, one.alias):
         if problem := problem_of_name(name):
             raise Invalid(f"an event of an asset cannot be kept: its name {problem}")
     for extra in (one.extra, one.asset.extra):
         if problem := problem_of_extra(extra):
             raise Invalid(f"the extra of an event of asset {one.asset.name!r} {problem}")
+    return len(msgspec.json.encode(one.extra))
 
 
 class TaskAssets(msgspec.Struct, frozen=True):
@@ -91,7 +91,6 @@ def events_for(
     """
     if not (question.triggering or question.name or question.uri or question.alias):
         raise Invalid("events are asked for by the name or URI of an asset, or by an alias; none was given")
-    limit = ANSWER_EVENTS if question.limit is None else min(max(0, question.limit), ANSWER_EVENTS)
     wanted = EventFilter(
         name=question.name,
         uri=question.uri,
@@ -102,4 +101,16 @@ def events_for(
         partition_key=question.partition_key,
         extra=question.extra,
     )
-    return find_events(connection, team, wanted, ascending=question.ascending, limit=limit)
+    limit = wire.EVENTS_PER_ANSWER if question.limit is None else min(max(0, question.limit), wire.EVENTS_PER_ANSWER)
+    found = find_events(connection, team, wanted, ascending=question.ascending, limit=limit, beyond=question.beyond)
+    return _one_answer(found)
+
+
+def _one_answer(events: Sequence[wire.AssetEventFound]) -> list[wire.AssetEventFound]:
+    """As many of these as one answer may hold, and at least one."""
+    room = wire.EVENT_BYTES_PER_ANSWER
+    for count, event in enumerate(events, 1):
+        room -= len(msgspec.json.encode(event.extra))
+        if room <= 0:
+            return list(events[:count])
+    return list(events)

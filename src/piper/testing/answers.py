@@ -235,6 +235,8 @@ class Answers:
         found = [event for event in events if _matches(event, asked)]
         if not asked.ascending:
             found.reverse()
+        if asked.beyond is not None:
+            found = found[[event.id for event in found].index(asked.beyond) + 1 :]
         return found if asked.limit is None else found[: asked.limit]
 
     def facts_of_past(self) -> Facts:

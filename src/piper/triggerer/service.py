@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -175,8 +176,9 @@ class TriggererService(Service):
             self._stand_by(now)
             return POLL_SECONDS
         if now >= self._look_at:
+            began = time.thread_time()  # processor time: on a busy machine it is not the look that takes long
             self._look()
-            self._look_at = now + SHARE_OF_LOOKS * (self._clock.monotonic() - now)
+            self._look_at = now + min(POLL_SECONDS, SHARE_OF_LOOKS * (time.thread_time() - began))
         self._watch(now)
         self._place_all(now)
         telemetry.TRIGGERS.set(len(self._triggers))

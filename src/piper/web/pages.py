@@ -1,4 +1,4 @@
-"""The page at `/`: the documentation of the API, made from the OpenAPI document in the browser.
+"""The documentation of the API, made from the OpenAPI document in the browser: at `/docs`, and at `/` until a UI comes.
 
 Its files are a part of Piper, so that it works without a network. It is public, as is the document, which
 says nothing of this installation; whatever the page then fetches needs a token.
@@ -28,6 +28,7 @@ _TYPES = {
 
 
 @pages.get("/", PUBLIC, include_in_schema=False)
+@pages.get("/docs", PUBLIC, include_in_schema=False)
 async def show_page(call: CurrentCall, request: Request) -> Response:
     """The documentation."""
     return _served(request, "docs.html")

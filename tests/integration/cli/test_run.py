@@ -179,6 +179,7 @@ def test_standalone_hands_its_options_over_as_settings(
 def test_each_service_is_started_by_its_name(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
     monkeypatch.setattr(wiring, "run_service", lambda name, _: started.append(name))
-    for name in ("web", "scheduler", "executor", "serializer", "worker"):
+    names = ["web", "scheduler", "executor", "serializer", "worker", "triggerer"]
+    for name in names:
         assert piper(name).code == 0
-    assert started == ["web", "scheduler", "executor", "serializer", "worker"]
+    assert started == names

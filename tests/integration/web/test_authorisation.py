@@ -29,9 +29,11 @@ CANARY = "red-canary"
 
 PUBLIC = {
     "/",
+    "/docs",
     "/assets/{name}",
     "/api/v1/openapi.json",
     "/api/v1/health",
+    "/health",
     "/health/live",
     "/health/ready",
 }

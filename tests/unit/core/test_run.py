@@ -480,6 +480,24 @@ def test_expanded_instances_share_the_fate_of_what_they_are_mapped_over_when_tha
     assert play.states == {"list": "failed", "x[0]": "upstream_failed", "x[1]": "upstream_failed"}
 
 
+def test_expanded_instances_wait_for_the_list_that_is_made_again_though_their_rule_holds():
+    spec = workflow(
+        task("other"),
+        task("list"),
+        task("x", "list", "other", mapped=ResultLength("list"), trigger_rule=TriggerRule.ONE_SUCCESS),
+    )
+    play = Play(spec)
+    play.succeed("other")
+    play.succeed("list", length=2)
+    for i in range(2):
+        play.succeed("x", at=i)
+    play.say(Clear(7, (InstanceRef("list"), InstanceRef("x"))))
+    play.say(Begin())
+    assert play.in_flight == ["list"]
+    play.succeed("list", length=1)
+    assert play.states["x[1]"] == "removed"
+
+
 def test_an_index_is_in_excess_only_when_all_above_have_ended():
     spec = workflow(
         task("list"),

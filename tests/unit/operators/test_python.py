@@ -104,6 +104,17 @@ def test_the_log_shows_what_was_returned_unless_it_is_not_to(caplog: pytest.LogC
     assert caplog.text == ""
 
 
+def test_a_result_that_cannot_be_shown_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    class Shy:
+        def __str__(self) -> str:
+            raise ValueError("no")
+
+    shy = Shy()
+    with caplog.at_level("INFO"):
+        assert PythonOperator(task_id="t", python_callable=lambda: shy).execute({}) is shy
+    assert "Shy, which cannot be shown (ValueError)" in caplog.text
+
+
 def test_a_decorated_function_is_called_with_its_arguments_and_the_context() -> None:
     with a_dag() as dag:
 

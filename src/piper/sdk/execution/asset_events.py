@@ -18,7 +18,7 @@ from typing import Any, Self, overload
 import msgspec
 
 from piper.model import wire
-from piper.model.assets import MAX_EVENTS, MAX_EXTRA
+from piper.model.assets import MAX_EVENTS, MAX_EXTRA, MAX_EXTRAS
 from piper.model.events import AssetEventOut
 from piper.model.spec import AssetRef as AssetReference
 from piper.model.spec import Json
@@ -167,6 +167,12 @@ def events_of(execution: Execution) -> tuple[AssetEventOut, ...]:
             found.append(AssetEventOut(_reference(outlet), _json(event.extra, outlet)))
     if len(found) > MAX_EVENTS:
         raise ValueError(f"the task caused {len(found):,} asset events: {MAX_EVENTS:,} are the most")
+    size = sum(len(msgspec.json.encode(event.extra)) for event in found)
+    if size > MAX_EXTRAS:
+        raise ValueError(
+            f"the extras of the task's asset events have {size:,} bytes of JSON: {MAX_EXTRAS:,} are the most together; "
+            "pass where the data lies instead"
+        )
     return tuple(found)
 
 
@@ -290,8 +296,15 @@ def _event(found: wire.AssetEventFound, channel: Channel) -> AssetEvent:
 
 
 def _ask(channel: Channel, asked: wire.GetAssetEvents) -> list[AssetEvent]:
-    found = msgspec.convert(channel.ask(asked), list[wire.AssetEventFound])
-    return [_event(each, channel) for each in found]
+    """All that is asked for, however many answers that takes."""
+    found: list[AssetEvent] = []
+    while True:
+        answer = msgspec.convert(channel.ask(asked), list[wire.AssetEventFound])
+        found += [_event(each, channel) for each in answer]
+        left = None if asked.limit is None else asked.limit - len(answer)
+        if not wire.fills_an_answer(answer) or left == 0:
+            return found
+        asked = msgspec.structs.replace(asked, limit=left, beyond=answer[-1].id)
 
 
 class InletEventsAccessor(Sequence[AssetEvent]):
@@ -329,6 +342,9 @@ class InletEventsAccessor(Sequence[AssetEvent]):
     def __len__(self) -> int:
         return len(self._events())
 
+    def __iter__(self) -> Iterator[AssetEvent]:
+        return iter(self._events())
+
     @overload
     def __getitem__(self, key: int) -> AssetEvent: ...
 
@@ -336,7 +352,18 @@ class InletEventsAccessor(Sequence[AssetEvent]):
     def __getitem__(self, key: slice) -> list[AssetEvent]: ...
 
     def __getitem__(self, key: int | slice) -> AssetEvent | list[AssetEvent]:
+        if isinstance(key, int) and self._found is None and self._asked.limit is None:
+            return self._one(key)
         return self._events()[key]
+
+    def _one(self, index: int) -> AssetEvent:
+        """One of them, without fetching those that lie on the other side of it."""
+        count = index + 1 if index >= 0 else -index
+        ascending = self._asked.ascending if index >= 0 else not self._asked.ascending
+        found = _ask(self._channel, msgspec.structs.replace(self._asked, limit=count, ascending=ascending))
+        if len(found) < count:
+            raise IndexError(f"there are {len(found)} events, none at {index}")
+        return found[-1]
 
     def _events(self) -> list[AssetEvent]:
         if self._found is None:

@@ -106,6 +106,7 @@ async def probe_live() -> dict[str, str]:
     return {"status": "ok"}
 
 
+@probes.get("/health", PUBLIC, include_in_schema=False)
 @probes.get("/health/ready", PUBLIC, response_model=HealthView, responses={503: {"model": HealthView}})
 def probe_ready(call: CurrentCall) -> Response:
     """Answer 200 when the process can serve: its database answers and its services run; else 503."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from piper.model import wire
 from piper.model.events import AssetEventOut, Failed, Succeeded
@@ -243,7 +244,15 @@ def reading(work: Any, channel: MemoryChannel, inlets: list[Any], **changes: Any
 
 
 def with_events(*events: wire.AssetEventFound, **more: Any) -> MemoryChannel:
-    return MemoryChannel(answers={wire.GetAssetEvents: lambda asked: list(events)}, **more)
+    """A channel that has these events, in order, and answers as the Task API does."""
+
+    def answer(asked: wire.GetAssetEvents) -> list[wire.AssetEventFound]:
+        found = list(events) if asked.ascending else list(reversed(events))
+        if asked.beyond is not None:
+            found = found[[event.id for event in found].index(asked.beyond) + 1 :]
+        return found[: min(asked.limit or wire.EVENTS_PER_ANSWER, wire.EVENTS_PER_ANSWER)]
+
+    return MemoryChannel(answers={wire.GetAssetEvents: answer}, **more)
 
 
 def test_events_of_an_inlet_are_a_list_from_oldest_to_newest() -> None:
@@ -251,12 +260,42 @@ def test_events_of_an_inlet_are_a_list_from_oldest_to_newest() -> None:
 
     def work(inlet_events: Any) -> Any:
         events = inlet_events[ORDERS]
-        newest = events[-1]
-        return [len(events), newest.extra, newest.source_task_id, newest.asset.name, newest.uri, len(events[:1])]
+        count, newest = len(events), events[-1]
+        return [count, newest.extra, newest.source_task_id, newest.asset.name, newest.uri, len(events[:1])]
 
     expected = [2, {"n": 2}, "load", "orders", "s3://bucket/orders", 1]
     assert result_of(reading(work, channel, [ORDERS])) == expected
     assert channel.asked == [wire.GetAssetEvents("orders", "s3://bucket/orders")]
+
+
+def test_one_event_is_fetched_alone() -> None:
+    channel = with_events(an_event(1), an_event(2), an_event(3))
+    question = wire.GetAssetEvents("orders", "s3://bucket/orders")
+
+    def work(inlet_events: Any) -> Any:
+        return [inlet_events[ORDERS][index].id for index in (-1, 0, -2)]
+
+    assert result_of(reading(work, channel, [ORDERS])) == [3, 1, 2]
+    assert channel.asked == [
+        replace(question, ascending=False, limit=1),
+        replace(question, limit=1),
+        replace(question, ascending=False, limit=2),
+    ]
+    error = error_of(reading(lambda inlet_events: inlet_events[ORDERS][3], channel, [ORDERS]))
+    assert "there are 3 events, none at 3" in error
+
+
+def test_as_many_answers_are_fetched_as_the_events_take() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    channel = with_events(*(an_event(1, timestamp=moment, id=number) for number in range(1, 2501)))
+
+    def work(inlet_events: Any) -> Any:
+        everything = [event.id for event in inlet_events[ORDERS]]
+        some = [event.id for event in inlet_events[ORDERS].limit(1500).ascending(False)]
+        return [everything == list(range(1, 2501)), some == list(range(2500, 1000, -1))]
+
+    assert result_of(reading(work, channel, [ORDERS])) == [True, True]
+    assert [asked.beyond for asked in channel.requests(wire.GetAssetEvents)] == [None, 1000, 2000, None, 1501]
 
 
 def test_an_inlet_can_be_named_by_position_reference_or_alias() -> None:
