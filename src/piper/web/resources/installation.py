@@ -58,6 +58,9 @@ class ServiceView(BaseModel):
     name: str
     running: bool
     failures: int = Field(description="Ticks in a row that failed.")
+    may_write: bool = Field(
+        description="False after another process has taken over, and while this one gives no signs of life."
+    )
 
 
 class HealthView(BaseModel):
@@ -109,7 +112,7 @@ async def probe_live() -> dict[str, str]:
 @probes.get("/health", PUBLIC, include_in_schema=False)
 @probes.get("/health/ready", PUBLIC, response_model=HealthView, responses={503: {"model": HealthView}})
 def probe_ready(call: CurrentCall) -> Response:
-    """Answer 200 when the process can serve: its database answers and its services run; else 503."""
+    """Answer 200 when the process can serve: its database answers, its services run and may write; else 503."""
     health = _health(call.parts)
     return JSONResponse(health.model_dump(mode="json"), 200 if health.status == "ok" else 503)
 
@@ -127,14 +130,20 @@ def show_metrics(call: CurrentCall) -> Response:
 
 def _health(parts: WebParts) -> HealthView:
     services = [
-        ServiceView(name=service.name, running=service.running, failures=service.failures) for service in parts.services
+        ServiceView(
+            name=service.name,
+            running=service.running,
+            failures=service.failures,
+            may_write=service.name not in parts.terms or parts.terms[service.name]() is not None,
+        )
+        for service in parts.services
     ]
     database: Literal["ok", "unavailable"] = "ok"
     try:
         ping(parts.database)
     except StoreUnavailable:
         database = "unavailable"
-    well = database == "ok" and all(service.running and service.failures < 3 for service in services)
+    well = database == "ok" and all(one.running and one.failures < 3 and one.may_write for one in services)
     return HealthView(status="ok" if well else "degraded", version=__version__, database=database, services=services)
 
 
