@@ -302,8 +302,8 @@ class World:
         """Every commit is looked at."""
         if self.monitor is not None:
             changed, steered = self.monitor.after_commit(actor, self.clock.now())
-            self.assets.after_commit(changed, self.monitor.runs, steered)
-            self.callbacks.after_commit(self.monitor.runs, changed)
+            self.assets.after_commit(changed, self.monitor.runs, bool(steered))
+            self.callbacks.after_commit(self.monitor.runs, steered)
 
     # --- moves ---------------------------------------------------------------------------------
 
