@@ -282,7 +282,6 @@ class _Draft:
                 self.changes.effects += trigger_effects(orphan, after, Vanished(), spec)
                 self._remember(orphan)
                 self.changes.vanished.append(after)
-                self.changes.effects += trigger_effects(orphan, after, Vanished(), circumstances.spec)
                 if orphan.state in IN_FLIGHT:
                     self.changes.effects.append(Cancel(orphan.identity))
         for node in self.graph.nodes:

@@ -63,7 +63,7 @@ def test_the_trigger_of_a_vanished_task_that_waits_is_stopped():
     play.defer("waits")
     waiting = play.identity("waits")
     play.repin(workflow(task("a")))
-    assert StopTrigger(waiting) in play.last.effects
+    assert StopTrigger(waiting, over=True) in play.last.effects
 
 
 def test_a_running_run_goes_on_with_what_is_new():
