@@ -39,7 +39,7 @@ COMMANDS = (
     "audit search", "audit verify", "cluster show", "config show", "schema workflow", "db check", "db migrate",
     "assets list", "assets show orders", "assets emit orders", "assets events", "assets waiting hears",
     "assets forget hears", "runs callbacks steps",
-    "backfill create cleared --from 2024-01-01 --to 2024-12-31", "backfill list", "backfill show 1",
+    "backfill create cleared --from 2010-01-01 --to 2024-12-31", "backfill list", "backfill show 1",
     "backfill pause 1", "backfill resume 1", "backfill cancel 1",
     "backfill create cleared --from 2025-01-01 --to 2025-01-02", "backfill wait 2",
     "validate {dags}", "workflows pause strict", "workflows delete strict --yes",
