@@ -25,11 +25,8 @@ from piper.scheduler.assets import AssetNews, AssetQueues
 from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
-<<<<<<< HEAD
-from piper.scheduler.repinning import on_wanted_version
-=======
 from piper.scheduler.quarantine import Quarantine
->>>>>>> loose
+from piper.scheduler.repinning import on_wanted_version
 from piper.scheduler.schedules import Schedules
 from piper.scheduler.triggers import concern_the_triggerer
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
