@@ -58,6 +58,9 @@ class ServiceView(BaseModel):
     name: str
     running: bool
     failures: int = Field(description="Ticks in a row that failed.")
+    quarantined: dict[str, int] = Field(
+        description="Kind of thing → how many of them it cannot decide and has put aside; the log says which and why."
+    )
     may_write: bool = Field(
         description="False after another process has taken over, and while this one gives no signs of life."
     )
@@ -134,6 +137,7 @@ def _health(parts: WebParts) -> HealthView:
             name=service.name,
             running=service.running,
             failures=service.failures,
+            quarantined=dict(service.quarantined),
             may_write=service.name not in parts.terms or parts.terms[service.name]() is not None,
         )
         for service in parts.services
@@ -167,6 +171,8 @@ class _Readings(Collector):
         yield _by_label("piper_service_up", "Whether the service's thread runs.", "service", running)
         failures = {service.name: service.failures for service in services}
         yield _by_label("piper_service_failures", "Ticks in a row that failed.", "service", failures)
+        aside = {kind: count for service in services for kind, count in service.quarantined.items()}
+        yield _by_label("piper_quarantined", "What cannot be decided and is put aside.", "kind", aside)
 
 
 def _by_label(name: str, text: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
