@@ -37,4 +37,5 @@ def test_a_play_follows_from_its_seed_alone():
     again: list[str] = []
     play(3, talk=once.append)
     play(3, talk=again.append)
-    assert once and once == again
+    assert once
+    assert once == again
