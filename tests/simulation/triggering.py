@@ -78,7 +78,8 @@ class Triggerer:
             end = dice.choice([TaskState.SUCCESS, TaskState.SKIPPED, TaskState.FAILED])
             if end is TaskState.SUCCESS:
                 workflow_id, task_id = self._tasks[identity]
-                outlets = self._world.specs[workflow_id].task(task_id).outlets
+                tasks = self._world.specs[workflow_id].tasks  # what the newest version does not have has no outlets
+                outlets = [outlet for task in tasks if task.task_id == task_id for outlet in task.outlets]
                 self._world.ledger.changes[identity] = sum(isinstance(outlet, AssetRef) for outlet in outlets)
             return Report(TriggerFired(identity, end_state=end))
         return Report(TriggerFired(identity, said))
