@@ -17,6 +17,7 @@ team: there would be no bound to their number, and whoever may read metrics may 
     piper_trigger_processes               gauge                            processes that they run in
     piper_trigger_fires_total             counter    outcome               fired, failed
     piper_trigger_process_ends_total      counter    reason                blocked, ended: with triggers in them
+    piper_callback_failures_total         counter                          callbacks that failed, on this process's runs
     piper_service_up                      gauge      service               1 if the service's thread runs
     piper_service_failures                gauge      service               ticks in a row that failed
     piper_quarantined                     gauge      kind                  run, workflow, backfill: put aside, undecided
@@ -44,6 +45,9 @@ HTTP_REQUEST_SECONDS = Histogram(
     ["route"],
     registry=REGISTRY,
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+CALLBACK_FAILURES = Counter(
+    "piper_callback_failures", "Callbacks of workflows and tasks that failed on a worker.", registry=REGISTRY
 )
 TRIGGERS = Gauge("piper_triggers", "Triggers that run, or have just fired.", registry=REGISTRY)
 TRIGGER_PROCESSES = Gauge("piper_trigger_processes", "Processes that triggers run in.", registry=REGISTRY)

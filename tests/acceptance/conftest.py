@@ -10,6 +10,13 @@ import pytest
 from tests.acceptance.site import WORKFLOWS, Site, marked, marks
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests more time than others: they wait for whole servers, several in turn."""
+    for item in items:
+        if "tests/acceptance/" in item.path.as_posix():
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="module")
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server for the tests of a module, on the folder of workflow files that its `FOLDER` names, if it does."""

@@ -114,7 +114,7 @@ def test_runs_survive_any_kill_and_nothing_is_done_twice(
         caller.call(site, key)
     assert not caller.unknown
 
-    scheduled = wait_until(lambda: all_ended(site, "every_ten_seconds", len(DATES)), 90, "the end of all runs")
+    scheduled = wait_until(lambda: all_ended(site, "every_ten_seconds", len(DATES)), what="the end of all runs")
     by_hand = wait_until(
         lambda: all_ended(site, "by_hand", len(caller.acknowledged)), 60, "the end of all runs by hand"
     )
@@ -183,7 +183,6 @@ KEYS = {
 """Of the tables that the demo writes: what tells rows apart."""
 
 
-@pytest.mark.timeout(300)
 def test_the_demo_killed_and_started_again_has_each_row_once(tmp_path: Path) -> None:
     dags = tmp_path / "dags"
     shutil.copytree(DEMO, dags, ignore=shutil.ignore_patterns("__pycache__"))
@@ -197,11 +196,11 @@ def test_the_demo_killed_and_started_again_has_each_row_once(tmp_path: Path) -> 
     site.has(*DEMO_WORKFLOWS)
     known: dict[int, str] = {}
     for task, kill in (("load_flights", Site.kill_all), ("build_features", Site.kill), ("predict", Site.kill_all)):
-        wait_until(lambda task=task: site.items("/executions", task_id=task, state="running"), 90, f"a run of {task}")
+        wait_until(lambda task=task: site.items("/executions", task_id=task, state="running"), what=f"a run of {task}")
         known |= {run["id"]: run["run_id"] for name in DEMO_WORKFLOWS for run in site.runs(name)}
         kill(site)
         site.start()
-    runs = [run for name in DEMO_WORKFLOWS for run in wait_until(lambda name=name: all_ended(site, name, 2), 120, name)]
+    runs = [run for name in DEMO_WORKFLOWS for run in wait_until(lambda name=name: all_ended(site, name, 2), what=name)]
     assert {run["state"] for run in runs} == {"success"}
     assert len(runs) == 6
     assert known.items() <= {run["id"]: run["run_id"] for run in runs}.items(), "the same runs"
@@ -315,4 +314,4 @@ def test_a_locked_database_is_told_and_written_when_it_is_free(site: Site) -> No
     ended = site.ended(run)
     assert (ended.state, ended.xcom("lasting")) == ("success", 1), "its result has waited"
     site.did("variables", "set", "v", "x")
-    wait_until(lambda: all_ended(site, "every_ten_seconds", len(DATES)), 90)
+    wait_until(lambda: all_ended(site, "every_ten_seconds", len(DATES)))

@@ -15,6 +15,7 @@ from piper.model.states import RunState, TaskState
 from piper.model.wire import CodeRef, Problem, XComPush
 from piper.store.commands import delete_workflow
 from piper.store.database import Database
+from piper.store.executions import end_waiting
 from piper.store.triggers import (
     CHUNK,
     NewTrigger,
@@ -147,6 +148,16 @@ def test_an_attempt_that_began_with_its_wait_is_there_once_its_trigger_has_ended
     assert world.report(event, error="no").problem is None
     (attempt,) = world.attempts(identity.instance)
     assert (attempt.state, attempt.started_at, attempt.error) == (TaskState.FAILED, begun, "no")
+
+
+def test_a_try_that_is_ended_while_it_waits_is_noted_unless_its_trigger_has_ended_it(world: World, run: int) -> None:
+    cleared, ended = deferred(world, run), deferred(world, run, map_index=1)
+    world.report(TriggerFired(ended, end_state=TaskState.SUCCESS))
+    with world.database.write() as connection:
+        end_waiting(connection, [cleared, ended], "cleared", NOW)
+    (first,), (second,) = world.attempts(cleared.instance), world.attempts(ended.instance)
+    assert (first.state, first.error, first.ended_at) == (TaskState.FAILED, "cleared", NOW)
+    assert (second.state, second.error) == (TaskState.SUCCESS, "")
 
 
 def test_a_deferral_and_an_event_beyond_a_megabyte_are_refused(world: World, run: int) -> None:

@@ -186,7 +186,8 @@ class AssetMonitor:
 
     def _expected(self, row: Any, workflow_id: str) -> int:
         """As many as its execution said; its outlets, where a trigger or the scheduler itself has ended it."""
-        outlets = self._specs[workflow_id].task(row.task_id).outlets
+        tasks = self._specs[workflow_id].tasks  # what the newest version does not have has no outlets
+        outlets = [outlet for task in tasks if task.task_id == row.task_id for outlet in task.outlets]
         unsaid = sum(isinstance(outlet, AssetRef) for outlet in outlets)
         return self._ledger.changes.get(Identity(row.id, row.try_number, row.leg), unsaid)
 

@@ -17,10 +17,11 @@ import msgspec
 from piper.core.task import TABLE
 from piper.model.run import Decision
 from piper.model.schedule import CronTimetable
-from piper.model.spec import WorkflowSpec
+from piper.model.spec import TaskSpec, WorkflowSpec
 from piper.model.states import FINISHED, TaskState
 from tests.simulation.backfilling import BackfillMonitor
 from tests.simulation.reference import Ended, Rows, faults, has_failed, may_run
+from tests.simulation.steering import Steering, trouble_with_clears
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OCCUPIED = ("scheduled", "queued", "running", "restarting")
@@ -90,6 +91,9 @@ class Monitor:
     def __init__(self, path: str, specs: Mapping[str, WorkflowSpec], pools: Mapping[str, int]) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._specs = specs
+        self.versions: dict[str, WorkflowSpec] = {}
+        """Every version that has been published, by hash."""
+        self._steering = Steering(self._db)
         self._pools = pools
         self._rows: dict[int, Row] = {}
         self._runs: dict[int, tuple] = {}
@@ -97,16 +101,21 @@ class Monitor:
         self.backfills = BackfillMonitor()
         self.fresh_before_grants: frozenset[int] = frozenset()
         self._terms: list[tuple] = []
+        self._rerun: set[int] = set()
+        """Runs that a backfill has cleared, to run them again."""
+        self._cancelled: set[int] = set()
+        """Runs that were ended with their backfill, before they began (again)."""
         self._hurried: set[int] = set()
         """Runs in which something else than their own ends has ended tasks: a timeout, the first failure."""
         self.commits = 0
 
-    def after_commit(self, actor: str, now: datetime, cleared: bool) -> list[tuple[Row | None, Row]]:
-        """Compare with the commit before. Returns (before, after) of the instances that it changed.
+    def after_commit(self, actor: str, now: datetime) -> tuple[list[tuple[Row | None, Row]], bool]:
+        """Compare with the commit before.
+
+        Returns (before, after) of the instances that it changed, and whether it has applied what a person said.
 
         Arguments:
             actor: the member id of the scheduler or executor that committed, or another name.
-            cleared: whether that commit applied a clear or a mark of a person.
         """
         self.commits += 1
         known = self._rows
@@ -114,21 +123,28 @@ class Monitor:
             r[0]: row if (row := known.get(r[0])) == r else Row(*r)
             for r in self._db.execute(
                 "SELECT id, run, task_id, map_index, state, try_number, leg, pool, pool_slots, backfill"
-                " FROM task_instance"
+                " FROM task_instance WHERE callback IS NULL"
             )
         }
         runs = {
             r[0]: r
             for r in self._db.execute(
                 "SELECT id, workflow_id, run_id, shard, state, logical_date, run_type, run_after, reason, backfill,"
-                " started_at FROM run"
+                " started_at, spec_hash FROM run"
             )
         }
         terms = self._db.execute("SELECT shard, owner, epoch FROM shard").fetchall()
         epochs = self._epochs if terms == self._terms else {shard: (owner, epoch) for shard, owner, epoch in terms}
         changed = [(known.get(i), row) for i, row in rows.items() if known.get(i) is not row]
         self._check_terms(actor, changed, runs, epochs)
-        self._check_edges(changed, cleared, self._adopted(runs))
+        applied = self._steering.applied()
+        adopted = self._adopted(runs)
+        self._rerun |= adopted
+        self._cancelled |= {number for number, run in runs.items() if run[8] == "backfill_cancelled"}
+        self._check_edges(changed, applied, adopted)
+        spec_of = {number: self.version_of(run) for number, run in runs.items()}
+        for trouble in trouble_with_clears(applied, self._rows, rows, spec_of, adopted):
+            raise Broken(f"{trouble} (I11)")
         self._check_rules(changed, rows, runs)
         self._check_limits(rows, runs)
         self._check_runs(runs, now)
@@ -142,7 +158,16 @@ class Monitor:
             row.run for _, row in changed if row.state == "failed" and self._specs[runs[row.run][1]].fail_fast
         }
         self._rows, self._runs, self._epochs, self._terms = rows, runs, epochs, terms
-        return changed
+        return changed, bool(applied)
+
+    def version_of(self, run: tuple) -> WorkflowSpec:
+        """The version that a run has."""
+        return self.versions[run[-1]]
+
+    def _task(self, workflow: str, task_id: str) -> TaskSpec:
+        """A task of any version: its limits are the same in all."""
+        versions = (spec for spec in self.versions.values() if spec.workflow_id == workflow)
+        return next(task for spec in versions for task in spec.tasks if task.task_id == task_id)
 
     def _is_overdue(self, run: tuple, now: datetime) -> bool:
         timeout, started = self._specs[run[1]].run_timeout, run[10]
@@ -167,11 +192,12 @@ class Monitor:
         """Runs that a backfill has just cleared, to run them again as its own."""
         return {number for number, run in runs.items() if number in self._runs and run[9] != self._runs[number][9]}
 
-    def _check_edges(self, changed, cleared: bool, adopted: set[int]) -> None:
+    def _check_edges(self, changed, applied, adopted: set[int]) -> None:
         """C9, I11: only edges of the table; identities never fall; no way out of an end but by a person."""
         for before, row in changed:
             if before is None:
                 continue
+            cleared = row.run in applied
             if (row.try_number, row.leg) < (before.try_number, before.leg) and not (cleared or row.run in adopted):
                 raise Broken(f"the identity of {before} fell to {row}")
             if row.try_number < before.try_number:
@@ -187,7 +213,7 @@ class Monitor:
             if row.state != "scheduled" or row.leg != 0 or (before is not None and before.state == "scheduled"):
                 continue
             states = {(r.task_id, r.map_index): r.state for r in rows.values() if r.run == row.run}
-            spec = self._specs[runs[row.run][1]]
+            spec = self.version_of(runs[row.run])
             if not may_run(spec, states, row.task_id, row.map_index):
                 raise Broken(f"{row} was scheduled though its rule does not hold: {states} (I8)")
 
@@ -212,11 +238,11 @@ class Monitor:
             if count > limit:
                 raise Broken(f"run {runs[run]} has {count} tasks in flight, {limit} are allowed (I15)")
         for (run, task_id), count in per_task.items():
-            limit = self._specs[runs[run][1]].task(task_id).max_active_per_run
+            limit = self._task(runs[run][1], task_id).max_active_per_run
             if limit is not None and count > limit:
                 raise Broken(f"task {task_id} of run {runs[run]} is in flight {count} times (I15)")
         for (workflow, task_id), count in per_workflow_task.items():
-            limit = self._specs[workflow].task(task_id).max_active_per_workflow
+            limit = self._task(workflow, task_id).max_active_per_workflow
             if limit is not None and count > limit:
                 raise Broken(f"task {task_id} of workflow {workflow} is in flight {count} times (I15)")
         running = Counter(run[1] for run in runs.values() if run[4] == "running" and run[9] is None)
@@ -301,10 +327,10 @@ class Monitor:
             cleared: runs in which a person has made tasks run again, with everything below them.
         """
         for number, run in self._runs.items():
-            spec, rows = self._specs[run[1]], self._ended(number)
-            if number in marked or number in self._hurried or not rows:
+            spec, rows = self.version_of(run), self._ended(number)
+            if number in (marked | self._hurried | self._cancelled) or not rows:
                 continue
-            found = faults(spec, rows, cleared=number in cleared)
+            found = faults(spec, rows, cleared=number in (cleared | self._rerun))
             if found:
                 raise Broken(f"run {run[:5]} has ended with {_drawn(spec, rows)}\n  {'; '.join(found)} (I8)")
             stuck = run[8] == "all_tasks_deadlocked"
@@ -316,7 +342,8 @@ class Monitor:
     def _ended(self, run: int) -> dict[tuple[str, int], Ended]:
         found = self._db.execute(
             "SELECT t.task_id, t.map_index, t.state, a.state, t.result_length, t.decision FROM task_instance t"
-            " LEFT JOIN attempt a ON a.instance = t.id AND a.try_number = t.try_number WHERE t.run = ?",
+            " LEFT JOIN attempt a ON a.instance = t.id AND a.try_number = t.try_number WHERE t.run = ?"
+            " AND t.callback IS NULL",
             (run,),
         )
         return {

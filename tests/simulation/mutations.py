@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from piper.core import run
 from piper.core import trigger_rules as rules
 from piper.core.graph import Graph, Watch
-from piper.model.events import TriggerFired
+from piper.core.selection import ANY_STATE
+from piper.model.events import Lost, TriggerFired
 from piper.model.states import TaskState
 from piper.scheduler import assets, backfills, book, commit
 from piper.store import database, grants, instances, schema
@@ -94,6 +95,40 @@ def without_unique_runs() -> Iterator[None]:
                 schema.run.append_constraint(constraint)
 
     with mock.patch.object(world.World, "_lay_foundation", lay):
+        yield
+
+
+@contextmanager
+def without_states_of_clears() -> Iterator[None]:
+    """A clear takes back whatever it names, also what has not failed."""
+    with mock.patch.object(run, "states_to_clear", return_value=ANY_STATE):
+        yield
+
+
+@contextmanager
+def without_removal() -> Iterator[None]:
+    """A run that takes another version keeps the tasks that this lacks."""
+    with mock.patch.object(run._Draft, "_fit_into_version", return_value=None):
+        yield
+
+
+@contextmanager
+def without_callbacks_of_losses() -> Iterator[None]:
+    """A callback whose worker is lost is not called again."""
+
+    def follow(draft: Any, ti: Any, event: Any) -> None:
+        if not isinstance(event, Lost):
+            follow_as_it_is(draft, ti, event)
+
+    follow_as_it_is = run._Draft._follow_callback
+    with mock.patch.object(run._Draft, "_follow_callback", follow):
+        yield
+
+
+@contextmanager
+def without_writing_callbacks() -> Iterator[None]:
+    """What is to be called is remembered, and not written with what causes it."""
+    with mock.patch.object(run.callbacks, "of_run", return_value=None):
         yield
 
 
@@ -241,6 +276,10 @@ MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = M
         "no start handshake": without_start_handshake,
         "no source-state guard": without_source_states,
         "no unique run key": without_unique_runs,
+        "no states of clears": without_states_of_clears,
+        "no removal of what vanished": without_removal,
+        "no second call of a lost callback": without_callbacks_of_losses,
+        "no callback with the end of its run": without_writing_callbacks,
         "no cursor in the transaction": without_cursor_in_the_transaction,
         "no limit of backfills": without_limit_of_backfills,
         "news of assets not consumed": without_consuming_changes,

@@ -58,7 +58,36 @@ def random_workflow(dice: random.Random, number: int) -> WorkflowSpec:
         fail_fast=dice.random() < 0.1,
         tasks=tuple(tasks),
         groups=groups,
+        callbacks=dice.choice([(), ("success", "failure"), ("failure",)]),
     )
+
+
+def another_version(dice: random.Random, spec: WorkflowSpec) -> WorkflowSpec:
+    """The same workflow, edited: a task is gone, or another has come, at the end or in between.
+
+    A task that was there once may come back, since a play has only so many names. Limits stay as they are.
+    """
+    gone = [
+        t.task_id
+        for t in spec.tasks
+        if t.task_id.startswith("t") and not (t.outlets or _is_mapped_over(spec, t.task_id))
+    ]
+    new = [name for name in ("x0", "x1", "x2") if name not in {t.task_id for t in spec.tasks}]
+    if new and (dice.random() < 0.5 or len(gone) < 2):
+        above = tuple(sorted(t.task_id for t in spec.tasks if not t.teardown and dice.random() < 0.3))
+        rule = TriggerRule.ALL_SUCCESS if "up" in above else dice.choice(RULES)
+        made = TaskSpec(task_id=dice.choice(new), operator="test.Work", upstream=above, trigger_rule=rule)
+        return replace(spec, tasks=(*spec.tasks, made))
+    if not gone:
+        return spec
+    name = dice.choice(gone)
+    tasks = [t for t in spec.tasks if t.task_id != name]
+    return replace(spec, tasks=tuple(replace(t, upstream=tuple(u for u in t.upstream if u != name)) for t in tasks))
+
+
+def _is_mapped_over(spec: WorkflowSpec, task_id: str) -> bool:
+    lengths = [one.mapped for one in (*spec.tasks, *spec.groups) if one.mapped is not None]
+    return any(task_id in sources_of(length) for length in lengths)
 
 
 def _random_task(dice: random.Random, task_id: str, above: tuple[str, ...], earlier: list[TaskSpec]) -> TaskSpec:
@@ -82,6 +111,7 @@ def _random_task(dice: random.Random, task_id: str, above: tuple[str, ...], earl
         depends_on_past=dice.random() < 0.1,
         max_active_per_run=1 if dice.random() < 0.1 else None,
         max_active_per_workflow=1 if dice.random() < 0.1 else None,
+        callbacks=("failure", "retry", "success", "skipped") if dice.random() < 0.3 else (),
     )
 
 

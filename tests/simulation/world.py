@@ -52,10 +52,11 @@ from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
 from tests.simulation import backfilling
 from tests.simulation.assets import AssetMonitor, changes_of, lay_assets, random_consumer, with_outlets
+from tests.simulation.callbacks import CallbackMonitor
 from tests.simulation.ledger import Ledger
 from tests.simulation.monitor import Monitor
 from tests.simulation.triggering import Triggerer, Waits
-from tests.simulation.workflows import MONDAY, random_workflow
+from tests.simulation.workflows import MONDAY, another_version, random_workflow
 
 HORIZON = MONDAY + timedelta(hours=1)
 """No scheduled run after this: a play must come to rest."""
@@ -171,8 +172,9 @@ class World:
         self._lay_foundation(people)
         self.people = people
         self.monitor = Monitor(str(folder / "piper.db"), self.specs, POOLS)
+        self.monitor.versions |= {spec_hash(encode_spec(spec)): spec for spec in self.specs.values()}
         self.assets = AssetMonitor(str(folder / "piper.db"), self.specs, self.ledger)
-        self._cleared = False
+        self.callbacks = CallbackMonitor(str(folder / "piper.db"), self.monitor.versions)
         self._marked: set[int] = set()
         """Runs whose end does not follow from their tasks alone: a person has had a hand in it."""
         self._run_again: set[int] = set()
@@ -299,8 +301,9 @@ class World:
     def after_commit(self, actor: str) -> None:
         """Every commit is looked at."""
         if self.monitor is not None:
-            changed = self.monitor.after_commit(actor, self.clock.now(), self._cleared)
-            self.assets.after_commit(changed, self.monitor.runs, self._cleared)
+            changed, steered = self.monitor.after_commit(actor, self.clock.now())
+            self.assets.after_commit(changed, self.monitor.runs, steered)
+            self.callbacks.after_commit(self.monitor.runs, changed)
 
     # --- moves ---------------------------------------------------------------------------------
 
@@ -329,6 +332,7 @@ class World:
         self.heal()
         self.monitor.check_schedules(min(self.clock.now(), HORIZON), {})
         self.monitor.check_rest()
+        self.callbacks.check_rest()
         self.assets.check_rest()
         self.monitor.check_ends(self._marked, self._run_again)
 
@@ -352,15 +356,7 @@ class World:
 
     def move_scheduler(self) -> None:
         self.talk(f"{self.scheduler._term.fence().owner} ticks")
-        self._cleared = True  # it may be applying a clear: C9 and I11 are looked at where nobody cleared
-        self._cleared = self._clears_wait()
         self.scheduler.tick()
-        self._cleared = False
-
-    def _clears_wait(self) -> bool:
-        with self.people.read() as connection:
-            bodies = connection.execute(select(schema.event.c.body)).scalars().all()
-        return any(b'"type":"clear"' in body or b'"type":"mark' in body for body in bodies)
 
     def move_executor(self) -> None:
         self.talk("executor ticks")
@@ -473,13 +469,27 @@ class World:
     def move_people(self) -> None:
         """A person triggers, clears, marks, pauses."""
         what = self.dice.choice(
-            ["trigger", "trigger", "clear", "clear", "clear", "mark", "mark_run", "pause", "backfill", "backfill"]
+            [
+                "trigger",
+                "trigger",
+                "clear",
+                "clear",
+                "clear",
+                "mark",
+                "mark_run",
+                "pause",
+                "backfill",
+                "backfill",
+                "publish",
+            ]
         )
         runs = list(self.monitor.runs.values())
         if what == "backfill":
             self._backfill()
         elif what == "trigger" or not runs:
             self._trigger()
+        elif what == "publish":
+            self._publish()
         elif what == "pause":
             workflow = self.dice.choice(sorted(self.specs))
             paused = self.dice.random() < 0.5
@@ -491,11 +501,11 @@ class World:
             few = self.dice.choice([0.1, 0.4])
             chosen = tuple(InstanceRef(*n) for n in names if self.dice.random() < few)
             if what == "clear" and self.dice.random() < 0.8:
-                chosen += self._all_below(run[1], {ref.task_id for ref in chosen})
+                chosen += self._all_below(run, {ref.task_id for ref in chosen})
                 self._run_again.add(run[0])
             else:
                 self._marked.add(run[0])
-            event: Event = Clear(run[0], chosen)
+            event: Event = self._clear(run, chosen)
             if what == "mark":
                 event = Mark(run[0], chosen, self.dice.choice([TaskState.SUCCESS, TaskState.FAILED]))
             elif what == "mark_run":
@@ -507,26 +517,56 @@ class World:
         """A person clears what tasks are mapped over that have run: it may return a longer or a shorter list."""
         rows = [row for row in self.monitor.rows.values() if row.map_index >= 0]
         for run in sorted({row.run for row in rows})[:4]:
-            workflow = self.monitor.runs[run][1]
-            lists = sorted(self._mapped_over(workflow))
+            row = self.monitor.runs[run]
+            lists = sorted(self._mapped_over(row))
             if lists and run not in self._marked:
                 chosen = InstanceRef(self.dice.choice(lists))
                 self.talk(f"a person clears {chosen.task_id} of run {run} and all below")
                 self._run_again.add(run)
-                clear = Clear(run, (chosen, *self._all_below(workflow, {chosen.task_id})))
-                self._append(self.monitor.runs[run][3], run, clear)
+                clear = Clear(run, (chosen, *self._all_below(row, {chosen.task_id})))
+                self._append(row[3], run, clear)
 
-    def _mapped_over(self, workflow: str) -> frozenset[str]:
-        spec = self.specs[workflow]
+    def _mapped_over(self, run: tuple) -> frozenset[str]:
+        spec = self.monitor.version_of(run)
         lengths = [one.mapped for one in (*spec.tasks, *spec.groups) if one.mapped is not None]
         return frozenset[str]().union(*map(sources_of, lengths))
 
-    def _all_below(self, workflow: str, task_ids: set[str]) -> tuple[InstanceRef, ...]:
+    def _all_below(self, run: tuple, task_ids: set[str]) -> tuple[InstanceRef, ...]:
         below: set[str] = set()
-        for task in self.specs[workflow].tasks:  # in topological order
+        for task in self.monitor.version_of(run).tasks:  # in topological order
             if (below | task_ids) & set(task.upstream):
                 below.add(task.task_id)
         return tuple(InstanceRef(task_id) for task_id in sorted(below))
+
+    def _clear(self, run: tuple, chosen: tuple[InstanceRef, ...]) -> Clear:
+        """A clear of one of the shapes that there are, with the run's own version or the newest."""
+        shape = self.dice.choice(["named", "named", "only_failed", "only_running"])
+        version, snapshot = "", ""
+        if self.dice.random() < 0.4:
+            newest = self.specs[run[1]]
+            version, snapshot = spec_hash(encode_spec(newest)), "s"
+            chosen = tuple(InstanceRef(t.task_id) for t in newest.tasks if self.dice.random() < 0.5)
+        if version or shape != "named":
+            self._marked.add(run[0])
+        return Clear(
+            run[0], chosen, shape == "only_failed", shape == "only_running", spec_hash=version, snapshot=snapshot
+        )
+
+    def _publish(self) -> None:
+        """A file has changed: there is another version of a workflow."""
+        workflow = self.dice.choice(sorted(self.specs))
+        spec = another_version(self.dice, self.specs[workflow])
+        body = encode_spec(spec)
+        digest = spec_hash(body)
+        self.specs[workflow] = self.monitor.versions[digest] = spec
+        self.talk(f"version {digest[:6]} of {workflow} is published: {[t.task_id for t in spec.tasks]}")
+        with self.people.write() as connection:
+            if connection.execute(select(schema.spec.c.hash).where(schema.spec.c.hash == digest)).first() is None:
+                connection.execute(insert(schema.spec).values(hash=digest, body=body.decode()))
+            table = schema.workflow
+            connection.execute(table.update().where(table.c.workflow_id == workflow).values(spec_hash=digest))
+            news = SpecPublished(workflow, digest)
+            append_events(connection, [event_row(shard_of(workflow), None, news, self.clock.now())])
 
     def move_people_and_scheduler(self) -> None:
         """A person says something and it is applied at once."""
@@ -580,12 +620,15 @@ class World:
     def _outcome(self, context: TaskContext) -> TaskEvent:
         """What a task does follows from the dice; a task that is tried again may do something else."""
         identity, task = context.identity, context.task
+        if context.callback is not None:
+            self.callbacks.called.add(identity.instance)
+            return Succeeded(identity) if self.dice.random() < 0.8 else Failed(identity, "boom")
         what = self.dice.choices(
             ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [66, 12, 3, 6, 5, 8]
         )[0]
         match what:
             case "fail":
-                return Failed(identity, "boom")
+                return Failed(identity, "boom", outside=self.dice.random() < 0.3)
             case "fail for good":
                 return Failed(identity, "boom", retry=False)
             case "skip":
@@ -597,13 +640,14 @@ class World:
                 return Deferred(identity, "test.Trigger", method="resume", timeout=timeout)
         decision = None
         if task.branches:
-            decision = self._decision(context.run.workflow_id, task.task_id)
+            decision = self._decision(identity.instance >> 24, task.task_id)
         length = None if context.map_index >= 0 and self.dice.random() < 0.2 else self.dice.choice([0, 1, 2, 3])
         return Succeeded(identity, length, decision, changes_of(self.dice, task))
 
-    def _decision(self, workflow: str, task_id: str) -> Decision:
+    def _decision(self, run: int, task_id: str) -> Decision:
         """What a task follows or skips: a branch, a short circuit, tasks by name."""
-        below = [t.task_id for t in self.specs[workflow].tasks if task_id in t.upstream]
+        spec = self.monitor.version_of(self.monitor.runs[run])
+        below = [t.task_id for t in spec.tasks if task_id in t.upstream]
         chosen = tuple(t for t in below if self.dice.random() < 0.5)
         kind = self.dice.random()
         if kind < 0.6:
@@ -642,14 +686,15 @@ class World:
                 return
 
     def _all_ended(self) -> bool:
-        return all(run[4] in ("success", "failed") for run in self.monitor.runs.values())
+        ended = all(run[4] in ("success", "failed") for run in self.monitor.runs.values())
+        return ended and not self.callbacks.open
 
     def _unblock(self) -> bool:
         """A person ends runs that wait for a past which will not get better."""
         waiting = [
             run
             for run in self.monitor.runs.values()
-            if run[4] == "running" and any(t.depends_on_past for t in self.specs[run[1]].tasks)
+            if run[4] == "running" and any(t.depends_on_past for t in self.monitor.version_of(run).tasks)
         ]
         for run in waiting:
             self._marked.add(run[0])

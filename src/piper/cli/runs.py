@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from piper.cli.arguments import Moment, Seconds, WorkflowName, find_run, limit_option, run_argument
 from piper.cli.client import address_of, called
-from piper.cli.commanding import clear_options, send_command
+from piper.cli.commanding import clear_options, consent_options, send_command, send_to_runs, which_runs_options
 from piper.cli.failures import Code
 from piper.cli.main import Noun
-from piper.cli.output import Format, column, duration_column, output_option, show_list
+from piper.cli.output import Column, Format, column, duration_column, output_option, show_list, task_name
+from piper.cli.run_log import LogPrinter
 from piper.cli.waiting import show_run, wait_for_run
 
 
@@ -126,49 +129,74 @@ def cancel(context: click.Context, run: str, output: Format) -> None:
 @command.command("clear")
 @run_argument
 @clear_options
+@which_runs_options
+@consent_options
 @output_option
 @click.pass_context
-def clear(
-    context: click.Context,
-    run: str,
-    only_failed: bool,
-    past: bool,
-    future: bool,
-    version: str,
-    dry_run: bool,
-    output: Format,
-) -> None:
+def clear(context: click.Context, /, run: str, output: Format, yes: bool, **options: Any) -> None:
     """Run a run again: all of it, or what failed.
 
     \b
     Examples:
       piper runs clear hello --only-failed
       piper runs clear hello --dry-run
+      piper runs clear hello --from 2026-11-01 --to 2026-11-07 --yes
+    """
+    runs = {name: options.pop(name) for name in ("past", "future", "first", "last")}
+    send_to_runs(called(context), run, "clear", options, output, yes=yes, **runs)
+
+
+_CALLBACKS = (
+    column("number", right=True),
+    Column("callback", lambda row: f"on_{row['kind']}_callback"),
+    Column("of", lambda row: "run" if row["of"] == "workflow" else task_name(row["task_id"], row["map_index"])),
+    column("state", state=True),
+    column("ended", "ended_at"),
+    column("error", elastic=True, optional=True),
+)
+
+
+@command.command("callbacks")
+@run_argument
+@click.option("--logs", is_flag=True, help="What they have written, instead of the list.")
+@output_option
+@click.pass_context
+def callbacks(context: click.Context, run: str, logs: bool, output: Format) -> None:
+    """List the callbacks that were called for a run besides its tasks.
+
+    Those of the workflow, when the run ended, and those of tasks that were lost or killed. Others are called in the
+    process of their task, whose log has what they write.
+
+    \b
+    Examples:
+      piper runs callbacks hello
+      piper runs callbacks hello --logs
     """
     client = called(context)
-    found = find_run(client, run)
-    body = {
-        "only_failed": only_failed,
-        "past": past,
-        "future": future,
-        "version": version,
-        "dry_run": dry_run,
-    }
-    send_command(client, address_of("runs", found["id"], "clear"), body, output)
+    number = find_run(client, run)["id"]
+    found = client.items(address_of("runs", number, "callbacks"), None)
+    if not logs:
+        show_list(found, _CALLBACKS, output, "nothing was called besides the tasks")
+        return
+    printer = LogPrinter(output, with_task=True)
+    for row in found.rows:
+        page = client.get_object(address_of("runs", number, "callbacks", row["number"], "logs"), limit=1 << 20)
+        printer.print_lines(f"on_{row['kind']}_callback", row["number"], page["lines"])
 
 
 @command.command("mark")
 @run_argument
 @click.argument("state", type=click.Choice(["success", "failed"]))
+@which_runs_options
+@consent_options
 @output_option
 @click.pass_context
-def mark(context: click.Context, run: str, state: str, output: Format) -> None:
+def mark(context: click.Context, /, run: str, state: str, output: Format, yes: bool, **options: Any) -> None:
     """Set a run to success or failed; what is unfinished ends.
 
     \b
     Example:
       piper runs mark hello success
     """
-    client = called(context)
-    found = find_run(client, run)
-    send_command(client, address_of("runs", found["id"], "mark"), {"state": state}, output)
+    runs = {name: options.pop(name) for name in ("past", "future", "first", "last")}
+    send_to_runs(called(context), run, "mark", {"state": state, **options}, output, yes=yes, **runs)

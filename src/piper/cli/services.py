@@ -23,7 +23,9 @@ def _serve(name: str) -> Callable[[], None]:
 _NOT_YET = "Not in this version: until `piper {name}` can run alone, `piper standalone` serves all of it."
 _BESIDE = (
     "It shares the PostgreSQL and the PIPER_HOME of a `piper standalone`. One of them waits for triggers, the others "
-    "stand by and take over."
+    "stand by and take over.\n\n"
+    "\b\nExample:\n"
+    "  PIPER_DATABASE__URL=postgresql://piper@db/piper piper triggerer"
 )
 
 COMMANDS = {

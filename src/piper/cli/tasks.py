@@ -10,7 +10,15 @@ import yaml
 
 from piper.cli.arguments import find_run, limit_option, run_argument
 from piper.cli.client import Client, Listing, address_of, called
-from piper.cli.commanding import clear_options, send_command
+from piper.cli.commanding import (
+    clear_options,
+    consent_options,
+    refs,
+    send_to_runs,
+    which_runs_options,
+    which_tasks_options,
+)
+from piper.cli.execute import execute_task
 from piper.cli.main import Noun
 from piper.cli.output import (
     Column,
@@ -38,6 +46,9 @@ def command() -> None:
 
     RUN is a number, WORKFLOW/RUN_ID, or a WORKFLOW for its latest run.
     """
+
+
+command.add_command(execute_task)
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -171,11 +182,12 @@ def show_logs(
 
 @command.command("clear")
 @run_argument
-@click.argument("tasks", nargs=-1, required=True)
+@click.argument("tasks", metavar="[TASK]...", nargs=-1)
 @_map_index_option
-@click.option("--upstream", is_flag=True, help="Also everything above.")
-@click.option("--downstream", is_flag=True, help="Also everything below.")
+@which_tasks_options
 @clear_options
+@which_runs_options
+@consent_options
 @output_option
 @click.pass_context
 def clear_tasks(
@@ -185,31 +197,29 @@ def clear_tasks(
     tasks: tuple[str, ...],
     map_index: int | None,
     output: Format,
-    **selection: Any,
+    **options: Any,
 ) -> None:
     """Run tasks again, as if they had not run.
+
+    Setups that they need and the teardowns of those run again with them.
 
     \b
     Examples:
       piper tasks clear hello load --downstream
       piper tasks clear hello load --only-failed --past --dry-run
+      piper tasks clear hello --group transform --from 2026-11-01 --to 2026-11-07
     """
-    client = called(context)
-    found = find_run(client, run)
-    body = {"tasks": _refs(tasks, map_index), **selection}
-    send_command(client, address_of("runs", found["id"], "clear"), body, output)
+    _send(context, "clear", run, tasks, map_index, output, options)
 
 
 @command.command("mark")
 @run_argument
-@click.argument("tasks", nargs=-1, required=True)
+@click.argument("tasks", metavar="[TASK]...", nargs=-1)
 @click.option("--state", required=True, type=click.Choice(["success", "failed", "skipped"]))
 @_map_index_option
-@click.option("--upstream", is_flag=True, help="Also everything above.")
-@click.option("--downstream", is_flag=True, help="Also everything below.")
-@click.option("--past", is_flag=True, help="Also in the runs of earlier logical dates.")
-@click.option("--future", is_flag=True, help="Also in the runs of later logical dates.")
-@click.option("--dry-run", is_flag=True, help="Show what would be marked, and change nothing.")
+@which_tasks_options
+@which_runs_options
+@consent_options
 @output_option
 @click.pass_context
 def mark_tasks(
@@ -219,18 +229,32 @@ def mark_tasks(
     tasks: tuple[str, ...],
     map_index: int | None,
     output: Format,
-    **selection: Any,
+    **options: Any,
 ) -> None:
     """Give tasks a final state, without running them.
 
     \b
-    Example:
+    Examples:
       piper tasks mark hello load --state success
+      piper tasks mark hello --group checks --state skipped --future
     """
-    client = called(context)
-    found = find_run(client, run)
-    body = {"tasks": _refs(tasks, map_index), **selection}
-    send_command(client, address_of("runs", found["id"], "mark"), body, output)
+    _send(context, "mark", run, tasks, map_index, output, options)
+
+
+def _send(
+    context: click.Context,
+    verb: str,
+    run: str,
+    tasks: tuple[str, ...],
+    map_index: int | None,
+    output: Format,
+    options: dict[str, Any],
+) -> None:
+    if not (tasks or options["groups"]):
+        raise click.UsageError(f"name the tasks, or a --group; `piper runs {verb}` is for whole runs")
+    runs = {name: options.pop(name) for name in ("past", "future", "first", "last", "yes")}
+    body = {**options, "tasks": refs(tasks, map_index)}
+    send_to_runs(called(context), run, verb, body, output, **runs)
 
 
 @command.command("render")
@@ -264,10 +288,6 @@ def render_task(context: click.Context, run: str, task: str, map_index: int | No
 
 def _address(client: Client, run: str, task: str) -> str:
     return address_of("runs", find_run(client, run)["id"], "tasks", task)
-
-
-def _refs(tasks: tuple[str, ...], map_index: int | None) -> list[dict[str, Any]]:
-    return [{"task_id": task, "map_index": map_index} for task in tasks]
 
 
 def _pages(client: Client, path: str, map_index: int | None, try_number: int | None) -> Iterator[list[Any]]:

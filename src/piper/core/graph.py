@@ -110,6 +110,10 @@ class Graph:
             self._descendants[index] = found
         return found
 
+    def ancestors(self, index: int) -> frozenset[int]:
+        """Every task above, at any distance."""
+        return _reachable(index, self._upstream)
+
     def follow_set(self, task_ids: tuple[str, ...]) -> frozenset[int]:
         """The chosen tasks of a branch and everything below them."""
         chosen = [self.index[t] for t in task_ids if t in self.index]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from piper.core.graph import Graph, Watch
+from piper.core.graph import Graph, Node, Watch
 from piper.core.trigger_rules import NOTHING, Tally
 from piper.core.triggers import StartTrigger, StopTrigger
 from piper.model.events import AssetEventOut
@@ -78,12 +78,18 @@ class Changes:
     ready: dict[int, tuple[int, ReadyEntry] | None] = field(default_factory=dict)
     """By instance number: (queue, entry) of one that became ready, None of one that no longer is."""
     effects: list[Effect] = field(default_factory=list)
+    callbacks: dict[int, TaskInstance] = field(default_factory=dict)
+    """New values of callbacks, by number."""
+    vanished: list[TaskInstance] = field(default_factory=list)
+    """New values of instances whose tasks the run's version does not have."""
     refused: list[str] = field(default_factory=list)
     """Transitions that the table does not have: a fault to count and to look into, not to act on."""
 
     def updated(self) -> Iterator[TaskInstance]:
         """The instances that exist already and differ."""
-        return (ti for ti in self.instances.values() if ti is not None and ti.id not in self.created)
+        yield from (ti for ti in self.instances.values() if ti is not None and ti.id not in self.created)
+        yield from self.vanished
+        yield from (ti for ti in self.callbacks.values() if ti.id not in self.created)
 
     def inserted(self) -> Iterator[TaskInstance]:
         """The new instances."""
@@ -94,12 +100,14 @@ class RunMemory:
     """One run as its owner knows it."""
 
     __slots__ = (
+        "callbacks",
         "graph",
         "in_flight",
         "in_flight_of",
         "instances",
         "key_of",
         "open_of",
+        "orphans",
         "patient",
         "ready",
         "ready_queues",
@@ -129,16 +137,35 @@ class RunMemory:
         self.unfinished = 0
         self.ready: dict[int, tuple[int, ReadyEntry]] = {}
         self.ready_queues: dict[int, list[ReadyEntry]] = {}
+        self.orphans: dict[int, TaskInstance] = {}
+        """By number, instances of tasks that the run had in another version and has not in this one."""
+        self.callbacks: dict[int, TaskInstance] = {}
+        """By number, what is called for the run besides its tasks (`core.callbacks`)."""
         self._count_edges()
+        here = []
         for ti in instances:
+            if ti.callback is not None:
+                self.callbacks[ti.id] = ti
+            else:
+                here.append(ti)
+        mapped = {ti.task_id for ti in here if ti.map_index != UNMAPPED}
+        for ti in here:
             node = graph.node(ti.task_id)
-            if node is not None:
+            if node is None or not _fits(node, ti.map_index, ti.task_id in mapped):
+                self.orphans[ti.id] = ti
+            else:
                 self._place((node.index, ti.map_index), ti)
 
     def instance(self, number: int) -> TaskInstance | None:
         """The instance of that number, if this run has it."""
         key = self.key_of.get(number)
         return None if key is None else self.instances[key]
+
+    def everything(self) -> Iterator[TaskInstance]:
+        """All instances of the run, of callbacks and of tasks that its version does not have included."""
+        yield from self.instances.values()
+        yield from self.orphans.values()
+        yield from self.callbacks.values()
 
     def timers(self) -> Iterator[tuple[datetime, int]]:
         """(moment, instance number) of every wait that a timer ends."""
@@ -153,6 +180,8 @@ class RunMemory:
         for key, ti in changes.instances.items():
             if ti is not None:
                 self._replace(key, ti)
+        self.orphans |= {ti.id: ti for ti in changes.vanished}
+        self.callbacks |= changes.callbacks
         self.tallies.update(changes.tallies)
         for number, entry in changes.ready.items():
             if entry is None:
@@ -253,6 +282,17 @@ class RunMemory:
         for queue, heap in self.ready_queues.items():
             while heap and self.ready.get(heap[0][1]) != (queue, heap[0]):
                 heapq.heappop(heap)
+
+
+def _fits(node: Node, map_index: int, has_indexes: bool) -> bool:
+    """Whether an instance is one that its task can have in this version: it may be mapped in one and not in another.
+
+    Arguments:
+        has_indexes: the run has instances of this task with a map index.
+    """
+    if node.length is None:
+        return map_index == UNMAPPED
+    return map_index != UNMAPPED or not has_indexes
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from piper.core import callbacks
 from piper.core.assets import changed_by
 from piper.core.graph import FAST_RULES, Edge, Node, Watch
 from piper.core.lengths import length_of
@@ -34,6 +35,7 @@ from piper.core.memory import (
     TallyKey,
 )
 from piper.core.retries import seed_of
+from piper.core.selection import states_to_clear
 from piper.core.task import (
     Admitted,
     Circumstances,
@@ -44,13 +46,14 @@ from piper.core.task import (
     RuleDecided,
     Stale,
     TimedOut,
+    Vanished,
     transition,
 )
 from piper.core.trigger_rules import NOTHING, Tally, Verdict, evaluate, evaluate_setups
 from piper.core.triggers import trigger_effects
 from piper.model.events import Clear, InstanceRef, Mark, MarkRun, TaskEvent
 from piper.model.ids import UNMAPPED, instance_id
-from piper.model.run import Run, TaskInstance
+from piper.model.run import Callback, Run, TaskInstance
 from piper.model.spec import TaskSpec
 from piper.model.states import FINISHED, IN_FLIGHT, WAITING, RunState, TaskState, TriggerRule
 
@@ -208,29 +211,54 @@ class _Draft:
         self._look_at([key])
 
     def _report(self, event: TaskEvent) -> None:
+        called = self.changes.callbacks.get(event.identity.instance) or self.memory.callbacks.get(
+            event.identity.instance
+        )
+        if called is not None:
+            self._follow_callback(called, event)
+            return
         key = self.place_of(event.identity.instance)
         ti = None if key is None else self.at(key)
         if key is None or ti is None:
-            self.changes.refused.append(f"no instance {event.identity.instance} in run {self.run.id}")
+            if event.identity.instance not in self.memory.orphans:
+                self.changes.refused.append(f"no instance {event.identity.instance} in run {self.run.id}")
             return
         after = self._happen(key, ti, event if ti.identity == event.identity else Stale())
         if after is None or after is ti:
             return
+        self._call(callbacks.of_task(self.graph.nodes[key[0]].spec, ti, after, event, self.now))
         if after.decision is not None:
             self._obey(key, after)
         if after.state is TaskState.FAILED and self.graph.spec.fail_fast and not self.graph.nodes[key[0]].spec.teardown:
-            self._end_all(IN_FLIGHT, TaskState.FAILED, sparing=self.graph.teardowns)
+            self._fail_fast(ti.task_id)
         self._look_at([key])
 
+    def _fail_fast(self, task_id: str) -> None:
+        """A task has failed, and with it everything ends that is no teardown."""
+        running = [(key, ti) for key in self.memory.instances if (ti := self.at(key)) and ti.state in IN_FLIGHT]
+        self._end_all(IN_FLIGHT, TaskState.FAILED, sparing=self.graph.teardowns)
+        for key, before in running:
+            after = self.at(key)
+            if after is not None and after is not before:
+                error = f"ended since task {task_id!r} failed"
+                spec = self.graph.nodes[key[0]].spec
+                self._call(callbacks.of_task_ended(spec, before, after, error, self.now))
+
     def _clear(self, event: Clear) -> None:
-        """Forget what the named instances did; a run that had ended waits to be begun again."""
+        """Forget what the named instances did; a run that had ended waits to be begun again.
+
+        A clear that pins the run to another version finds the memory on the graph of that version.
+        """
         cleared = False
+        repinned = bool(event.spec_hash) and event.spec_hash != self.run.spec_hash
+        if repinned:
+            self._fit_into_version()
+        states = states_to_clear(event)
         for key in list(self._named(event.tasks)):
             ti = self.at(key)
-            if ti is None or (event.only_failed and ti.state not in (TaskState.FAILED, TaskState.UPSTREAM_FAILED)):
-                continue
-            self._happen(key, ti, Cleared())
-            cleared = True
+            if ti is not None and ti.state in states:
+                self._happen(key, ti, Cleared())
+                cleared = True
         if not (cleared or event.spec_hash):
             return
         run = replace(
@@ -242,6 +270,25 @@ class _Draft:
         if run.state.finished:
             run = replace(run, state=RunState.QUEUED, queued_at=self.now, started_at=None, ended_at=None, reason="")
         self.changes.run = run
+        if repinned and run.state is RunState.RUNNING:
+            self._begin()  # what is new is made now: otherwise the run might end without it
+
+    def _fit_into_version(self) -> None:
+        """The run goes on with another version: what that does not have is removed, what is in it again comes back."""
+        for orphan in self.memory.orphans.values():
+            if orphan.state is not TaskState.REMOVED:
+                spec = TaskSpec(orphan.task_id, "")
+                after, _ = transition(orphan, Vanished(), Circumstances(spec, self.now, ""))
+                self.changes.effects += trigger_effects(orphan, after, Vanished(), spec)
+                self._remember(orphan)
+                self.changes.vanished.append(after)
+                if orphan.state in IN_FLIGHT:
+                    self.changes.effects.append(Cancel(orphan.identity))
+        for node in self.graph.nodes:
+            found = [(key, ti) for key in self.keys_of(node.index) if (ti := self.at(key)) is not None]
+            if all(ti.state is TaskState.REMOVED for _, ti in found):
+                for key, ti in found:
+                    self._happen(key, ti, Cleared())
 
     def _mark(self, event: Mark) -> None:
         """Give instances a terminal state; what had failed below them for their sake may run again."""
@@ -745,7 +792,34 @@ class _Draft:
 
     def _end_run(self, state: RunState, reason: str) -> None:
         self.changes.run = replace(self.run, state=state, ended_at=self.now, reason=reason)
+        self._call(callbacks.of_run(self.graph.spec, self.changes.run, self._instances(), self.now))
         self.changes.effects.append(RunEnded(self.changes.run))
+
+    def _instances(self) -> Iterator[TaskInstance]:
+        keys = dict.fromkeys((*self.memory.instances, *self.changes.instances))
+        return (ti for ti in map(self.at, keys) if ti is not None)
+
+    # --- callbacks -----------------------------------------------------------------------------
+
+    def _call(self, callback: Callback | None) -> None:
+        """Have something called on a worker, if there is something to call."""
+        if callback is None:
+            return
+        ordinal = self.run.next_ordinal
+        ti = callbacks.made(callback, instance_id(self.run.id, ordinal), ordinal)
+        self.changes.run = replace(self.run, next_ordinal=ordinal + 1)
+        self.changes.created.add(ti.id)
+        self.changes.callbacks[ti.id] = ti
+
+    def _follow_callback(self, ti: TaskInstance, event: TaskEvent) -> None:
+        try:
+            after = callbacks.after_report(ti, event, self.now)
+        except NoSuchTransition as refusal:
+            self.changes.refused.append(str(refusal))
+            return
+        if after is not ti:
+            self._remember(ti)
+            self.changes.callbacks[ti.id] = after
 
 
 def _has_own_limit(spec: TaskSpec) -> bool:

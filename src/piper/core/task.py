@@ -81,6 +81,10 @@ class Marked(Struct, frozen=True):
     state: TaskState
 
 
+class Vanished(Struct, frozen=True):
+    """Its run goes on with a version that does not have this task."""
+
+
 class Circumstances(NamedTuple):
     """What a transition may look at besides the instance and the event."""
 
@@ -258,6 +262,10 @@ def _mark(ti: TaskInstance, event: Marked, at: Circumstances) -> TaskInstance:
     return replace(ti, state=event.state, ended_at=at.now, due=None, resume=None)
 
 
+def _vanish(ti: TaskInstance, _: Vanished, at: Circumstances) -> TaskInstance:
+    return replace(ti, state=State.REMOVED, ended_at=at.now, due=None, resume=None)
+
+
 def _row(
     sources: frozenset[TaskState] | TaskState,
     event: type,
@@ -314,6 +322,7 @@ TABLE: tuple[Row, ...] = (
     _row(FINISHED | WAITING | {State.NONE}, Cleared, State.NONE, _clear),
     _row(IN_FLIGHT, Cleared, State.NONE, _clear, cancels=True),
     _row(_STATES, Marked, _ENDED_BY_MARK, _mark, cancels=True),
+    _row(_STATES, Vanished, State.REMOVED, _vanish, cancels=True),
 )
 
 

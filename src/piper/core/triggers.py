@@ -33,6 +33,8 @@ class StopTrigger:
     """The instance waits no more."""
 
     identity: Identity
+    over: bool = False
+    """Its try does not go on: it was cleared, marked, or ended by the trigger."""
 
 
 def trigger_effects(
@@ -40,7 +42,7 @@ def trigger_effects(
 ) -> Iterator[StartTrigger | StopTrigger]:
     """What a transition from one state to another means for the trigger of the instance."""
     if before.state is TaskState.DEFERRED:
-        yield StopTrigger(before.identity)
+        yield StopTrigger(before.identity, over=after.state is not TaskState.UP_FOR_RESCHEDULE)
     if after.state is TaskState.DEFERRED:
         wait = event if isinstance(event, Deferred) else first_wait(spec, after.identity)
         assert wait is not None

@@ -48,6 +48,8 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """False for AirflowFailException, a sensor's timeout, a policy's FAIL: no further try."""
     delay: timedelta | None = None
     """A retry policy's own delay."""
+    outside: bool = False
+    """Its process was killed, or ended without a word: it has not called the task's callbacks."""
 
 
 class Skipped(Struct, frozen=True, tag="skipped", omit_defaults=True):
@@ -122,6 +124,7 @@ class Clear(Struct, frozen=True, tag="clear", omit_defaults=True):
     run: int
     tasks: tuple[InstanceRef, ...]
     only_failed: bool = False
+    only_running: bool = False
     spec_hash: str = ""
     """Pin the run to this version from now on; empty keeps its own."""
     snapshot: str = ""

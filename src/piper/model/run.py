@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from piper.model.ids import UNMAPPED
 from piper.model.schedule import DataInterval
 from piper.model.spec import Json
-from piper.model.states import RunState, RunType, TaskState
+from piper.model.states import CallbackKind, RunState, RunType, TaskState
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -57,6 +57,35 @@ class Identity(Struct, frozen=True, array_like=True):
     leg: int
 
 
+class Callback(Struct, frozen=True, omit_defaults=True):
+    """Something to be called on a worker, since something has happened that no task's own process saw.
+
+    A work item of a run, which is no task and changes no state of one. It is a row beside those of the run's task
+    instances, so that it is granted, started, reported and declared lost as they are.
+    """
+
+    kind: CallbackKind
+    at: datetime
+    """When that happened which it is about."""
+    task_id: str = ""
+    """The task that it is about; of a workflow's callback, the last one that mattered, empty if it has none."""
+    map_index: int = UNMAPPED
+    subject: Identity | None = None
+    """The execution of that task."""
+    max_tries: int = 0
+    of_run: RunState | None = None
+    """Of a workflow's callback: how its run has ended."""
+    reason: str = ""
+    """Of a workflow's callback: why, as `Run.reason`."""
+    error: str = ""
+    """What went wrong, for people."""
+
+    @property
+    def name(self) -> str:
+        """What authors call it."""
+        return f"on_{self.kind}_callback"
+
+
 class Decision(Struct, frozen=True, omit_defaults=True):
     """What a brancher or a short circuit decided about the tasks below it.
 
@@ -96,6 +125,8 @@ class TaskInstance(Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
     """First entry of user code in this try."""
     ended_at: datetime | None = None
+    callback: Callback | None = None
+    """This is no instance of a task, but of a callback (`core.callbacks`)."""
 
     @property
     def identity(self) -> Identity:

@@ -104,6 +104,15 @@ class TriggerRule(StrEnum):
     ALL_SKIPPED = "all_skipped"
 
 
+class CallbackKind(StrEnum):
+    """Which callbacks: `on_<kind>_callback` of a task or of a workflow."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    RETRY = "retry"
+    SKIPPED = "skipped"
+
+
 class WeightRule(StrEnum):
     """How the effective priority of a task follows from the weights around it."""
 

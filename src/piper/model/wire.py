@@ -24,7 +24,7 @@ from msgspec import Struct, field
 
 from piper.model.events import TaskEvent
 from piper.model.ids import UNMAPPED
-from piper.model.run import Identity
+from piper.model.run import Callback, Identity
 from piper.model.schedule import DataInterval
 from piper.model.spec import AssetRef, Isolation, Json, TaskSpec
 from piper.model.states import RunState, RunType, TaskState
@@ -120,6 +120,8 @@ class TaskContext(Struct, frozen=True, omit_defaults=True):
     """What the references by name or URI alone, among its inlets and outlets, stand for."""
     inactive_assets: tuple[AssetRef, ...] = ()
     """Those of its inlets and outlets that are not active: user code may not be entered."""
+    callback: Callback | None = None
+    """This is not the execution of a task, but of something that is to be called about it, or about its run."""
 
 
 class Start(Struct, frozen=True, tag="start"):

@@ -174,7 +174,9 @@ class Backfills:
         with self._database.read() as connection:
             instances = instances_of_runs(connection, (run.id for run in runs))
         for run in runs:
-            memory = RunMemory(run, self._book.graphs.get(run.spec_hash), instances[run.id])
+            # On the graph that the clear brings: what that lacks is removed (see `scheduler.repinning`).
+            graph = self._book.graphs.get(backfill.spec_hash or run.spec_hash)
+            memory = RunMemory(run, graph, instances[run.id])
             every = tuple(InstanceRef(task.task_id) for task in memory.graph.spec.tasks)
             clear = Clear(run.id, every, spec_hash=backfill.spec_hash, snapshot=backfill.snapshot)
             batch.steps.append((memory, step(memory, [clear], now)))

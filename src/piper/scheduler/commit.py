@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from piper.core import callbacks
 from piper.core.memory import Changes, RunMemory
 from piper.model.workflow import ScheduledWorkflow
 from piper.scheduler.assets import emissions_of
@@ -15,6 +16,7 @@ from piper.store.asset_events import emit
 from piper.store.database import Database, Fence
 from piper.store.events import delete_events
 from piper.store.instances import insert_instances, move_instances
+from piper.store.repinning import repin
 from piper.store.runs import move_runs
 from piper.store.schedules import set_flags
 
@@ -53,6 +55,9 @@ class Batch:
             connection,
             [(memory.run, changes.run) for memory, changes in self.steps if changes.run is not memory.run],
         )
+        for memory, changes in self.steps:
+            if changes.run.spec_hash != memory.run.spec_hash:
+                repin(connection, changes.run, memory.graph.spec)
         insert_instances(
             connection,
             (
@@ -60,6 +65,16 @@ class Batch:
                 for memory, changes in self.steps
                 for key, ti in changes.instances.items()
                 if ti is not None and ti.id in changes.created
+            ),
+            self.now,
+        )
+        insert_instances(
+            connection,
+            (
+                (changes.run, callbacks.SPEC, ti)
+                for _, changes in self.steps
+                for ti in changes.callbacks.values()
+                if ti.id in changes.created
             ),
             self.now,
         )

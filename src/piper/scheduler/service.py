@@ -26,6 +26,7 @@ from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
 from piper.scheduler.quarantine import Quarantine
+from piper.scheduler.repinning import on_wanted_version
 from piper.scheduler.schedules import Schedules
 from piper.scheduler.triggers import concern_the_triggerer
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
@@ -34,6 +35,7 @@ from piper.store.events import StoredEvent, pending_events
 from piper.store.instances import instances_of_runs, states_of_tasks
 from piper.store.runs import active_runs, previous_run, runs_by_number
 from piper.store.schedules import workflows_by_id
+from piper.telemetry import CALLBACK_FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -340,9 +342,10 @@ class SchedulerService(Service):
                 undecided = True
                 continue
             events = [*self._news.get(run, ()), *inbox.get(run, ())]
-            changes = self._step(memory, events, batch.now)
-            if changes is None:
+            decided = self._step(memory, events, batch.now)
+            if decided is None:
                 continue
+            memory, changes = decided
             batch.steps.append((memory, changes))
             batch.shards.add(memory.run.shard)
             batch.events += [s.id for s in consumed.get(run, ())]
@@ -374,9 +377,10 @@ class SchedulerService(Service):
         stepped.add(memory.run.workflow_id)
         return False
 
-    def _step(self, memory: RunMemory, events: list[RunEvent], now: datetime) -> Changes | None:
+    def _step(self, memory: RunMemory, events: list[RunEvent], now: datetime) -> tuple[RunMemory, Changes] | None:
         """Let the core decide; a run that makes it raise is forgotten, and in the end put aside."""
         try:
+            memory = on_wanted_version(memory, events, self.book.graphs)
             changes = step(memory, events, now, self._facts(memory))
         except Exception as error:
             self._trouble(memory, f"{type(error).__name__}: {error}", error)
@@ -385,7 +389,7 @@ class SchedulerService(Service):
         for refusal in changes.refused:
             self.counters["refused"] += 1
             log.error("refused in run %s of %s: %s", memory.run.run_id, memory.run.workflow_id, refusal)
-        return changes
+        return memory, changes
 
     def _trouble(self, memory: RunMemory, what: str, error: BaseException | None = None) -> None:
         run = memory.run
@@ -489,7 +493,9 @@ class SchedulerService(Service):
             repinned = changes.run.spec_hash != memory.run.spec_hash
             memory.take_over(changes)
             changed = [ti for ti in changes.instances.values() if ti is not None]
-            scheduled = scheduled or any(map(_concerns_the_executor, [*changed, *changes.before.values()]))
+            looked_at = [*changed, *changes.callbacks.values(), *changes.before.values()]
+            scheduled = scheduled or any(map(_concerns_the_executor, looked_at))
+            self._note_callbacks(memory.run, changes)
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
             assets = assets or any(isinstance(e, AssetsChanged) for e in changes.effects)
@@ -506,6 +512,14 @@ class SchedulerService(Service):
             self._wakeups.notify("scheduler")
         if any(concern_the_triggerer(changes) for _, changes in batch.steps):
             self._wakeups.notify("triggerer")
+
+    def _note_callbacks(self, run: Run, changes: Changes) -> None:
+        """A callback that fails changes nothing; but somebody should look."""
+        for ti in changes.callbacks.values():
+            if ti.state is TaskState.FAILED:
+                self.counters["callback_failures"] += 1
+                CALLBACK_FAILURES.inc()
+                log.warning("%s of run %s of workflow %s failed", ti.task_id[1:], run.run_id, run.workflow_id)
 
     def _file(self, memory: RunMemory) -> None:
         """A run has begun, ended, or is to begin again."""

@@ -250,6 +250,7 @@ def _gives_work(task: AbstractOperator, fields: Mapping[str, Any]) -> bool:
         or fields.get("outlets")
         or task._pre_execute_hook is not None
         or task._post_execute_hook is not None
+        or getattr(task, "must_be_rendered", False)
     )
 
 

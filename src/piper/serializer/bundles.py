@@ -13,6 +13,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -47,6 +48,8 @@ class Bundle:
     kind: str = FOLDER
     only: tuple[str, ...] = ()
     """Load these files alone (relative paths); the rest is there to be imported."""
+    files: tuple[str, ...] = ()
+    """It consists of these files alone (relative paths), whatever else lies in its folder; empty: of all there is."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that its files see while they are loaded."""
     readable: tuple[str, ...] = ()
@@ -109,13 +112,21 @@ class FolderScanner:
 
     Arguments:
         keep: called with the content of every file that is new or has changed.
+        files: those to look at (relative paths); all that the folder has, if there are none.
         hidden: folders that are no part of any bundle, wherever they lie: PIPER_HOME.
     """
 
     def __init__(
-        self, folder: Path, keep: Keep, limits: BundleLimits = DEFAULT_LIMITS, *, hidden: Sequence[Path] = ()
+        self,
+        folder: Path,
+        keep: Keep,
+        limits: BundleLimits = DEFAULT_LIMITS,
+        *,
+        files: Sequence[str] = (),
+        hidden: Sequence[Path] = (),
     ) -> None:
         self._folder = folder
+        self._files = files
         self._hidden = {os.path.realpath(path) for path in hidden}
         self._keep = keep
         self._limits = limits
@@ -132,12 +143,7 @@ class FolderScanner:
         Raises:
             InvalidBundle: it is not there, cannot be read, or is larger than the limits.
         """
-        self._root = os.path.realpath(self._folder)
-        found = _Found()
-        try:
-            self._walk(self._root, "", (), (), found, (self._root,))
-        except OSError as error:
-            raise InvalidBundle(f"the bundle's folder {self._folder} cannot be read: {error.strerror}") from error
+        found = self._look()
         if found.rules != self._found.rules:
             self._verdicts.clear()
         unchanged = found == self._found and all(known.stat is not None for known in self._known.values())
@@ -146,7 +152,29 @@ class FolderScanner:
             self._read_changes(found)
         return self._last
 
+    def measure(self) -> tuple[int, int]:
+        """How many files there are, and bytes in them. Reads none of them, and goes no further than the limits.
+
+        Raises:
+            InvalidBundle: as `scan`.
+        """
+        found = self._look()
+        return len(found.stats), found.size
+
     # --- walking ----------------------------------------------------------------------------------
+
+    def _look(self) -> _Found:
+        self._root = os.path.realpath(self._folder)
+        found = _Found()
+        try:
+            if not self._files:
+                self._walk(self._root, "", (), (), found, (self._root,))
+            for path in self._files:
+                with suppress(FileNotFoundError):
+                    self._note(os.stat(os.path.join(self._root, path)), path, found)
+        except OSError as error:
+            raise InvalidBundle(f"the bundle's folder {self._folder} cannot be read: {error.strerror}") from error
+        return found
 
     def _walk(
         self, folder: str, prefix: str, left_out: Rules, unloaded: Rules, found: _Found, above: tuple[str, ...]
@@ -176,7 +204,8 @@ class FolderScanner:
             if self._matches(LEFT_OUT, left_out, path + "/" if is_folder else path):
                 continue
             if not is_folder:
-                self._note(entry, path, found)
+                with suppress(FileNotFoundError):  # gone since it was listed, or a link to nothing
+                    self._note(entry.stat(), path, found)
                 if name.endswith(".py") and self._matches(NOT_LOADED, unloaded, path):
                     found.unloaded.add(path)
             elif true_path in self._hidden:
@@ -191,11 +220,7 @@ class FolderScanner:
                 except PermissionError as error:
                     found.left_out[path] = f"it cannot be read: {error.strerror}"
 
-    def _note(self, entry: os.DirEntry[str], path: str, found: _Found) -> None:
-        try:
-            seen = entry.stat()
-        except FileNotFoundError:  # gone since it was listed, or a link to nothing
-            return
+    def _note(self, seen: os.stat_result, path: str, found: _Found) -> None:
         if not stat.S_ISREG(seen.st_mode):
             return
         found.stats[path] = _stat_key(seen)

@@ -203,7 +203,10 @@ class SerializerService(Service):
         self._tell_owners(self._publisher.introduce(self._bundles, fence, self._clock.now()))
         self._followed = [
             _Followed(
-                bundle, FolderScanner(bundle.folder, self._snapshots.keep, self._limits, hidden=[self._snapshots.home])
+                bundle,
+                FolderScanner(
+                    bundle.folder, self._snapshots.keep, self._limits, files=bundle.files, hidden=[self._snapshots.home]
+                ),
             )
             for bundle in self._bundles
         ]

@@ -176,10 +176,12 @@ def guarded(connection: Connection, statement: Executable, rows: Iterable[Mappin
     Raises:
         GuardFailed: fewer rows matched than were meant: the world has moved on since the decision.
     """
+    meant = matched = 0
     for portion in in_portions(rows):
-        result = connection.execute(statement, portion if len(portion) > 1 else portion[0])
-        if result.rowcount != len(portion):
-            raise GuardFailed(f"{what}: {len(portion)} rows were meant, {result.rowcount} matched their guard")
+        meant += len(portion)
+        matched += connection.execute(statement, portion if len(portion) > 1 else portion[0]).rowcount
+    if matched != meant:
+        raise GuardFailed(f"{what}: {meant} rows were meant, {matched} matched their guard")
 
 
 def ping(database: Database) -> None:

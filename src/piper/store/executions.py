@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Insert, Row, bindparam, exists
 from sqlalchemy.dialects import postgresql, sqlite
 
 from piper.model.events import Lost
-from piper.model.run import Identity
+from piper.model.run import Callback, Identity
 from piper.model.schedule import DataInterval
 from piper.model.spec import Json
 from piper.model.states import TaskState
@@ -60,6 +60,8 @@ class Execution(NamedTuple):
     """How often its run has been cleared: what is known of the run is true as long as that does not change."""
     predecessor_is_open: bool
     """Whether an earlier try of it, which was cleared or marked, has not been seen to end."""
+    callback: Callback | None = None
+    """This is no task but a callback."""
 
     @property
     def identity(self) -> Identity:
@@ -140,6 +142,7 @@ _EXECUTIONS = select(
         _earlier.c.state == _RUNNING,
     )
     .label("predecessor_is_open"),
+    _instance.callback,
 ).select_from(
     task_instance.join(run, run.c.id == _instance.run).join(
         attempt,
@@ -374,6 +377,24 @@ def end_by_triggers(connection: Connection, endings: Sequence[Ending]) -> None:
     ]
     if rows:
         connection.execute(_END_BY_TRIGGER[connection.dialect.name], rows)
+
+
+_END_WAITING = (
+    attempt.update()
+    .where(
+        attempt.c.instance == bindparam("of_instance"),
+        attempt.c.try_number == bindparam("of_try"),
+        attempt.c.state == sqlalchemy.literal_column("'deferred'"),
+    )
+    .values(state=TaskState.FAILED, ended_at=bindparam("at"), error=bindparam("why"))
+)
+
+
+def end_waiting(connection: Connection, identities: Iterable[Identity], why: str, now: datetime) -> None:
+    """Note in their attempts that these tries ended while they waited, unless their triggers have ended them."""
+    rows = [{"of_instance": one.instance, "of_try": one.try_number, "at": now, "why": why} for one in identities]
+    if rows:
+        connection.execute(_END_WAITING, rows)
 
 
 _LABEL = (

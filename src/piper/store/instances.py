@@ -30,6 +30,7 @@ _COLUMNS = (
     table.c.resume,
     table.c.started_at,
     table.c.ended_at,
+    table.c.callback,
 )
 
 
@@ -88,6 +89,7 @@ def insert_instances(connection: Connection, made: Iterable[tuple[Run, TaskSpec,
             "scheduled_at": now if ti.state is TaskState.SCHEDULED else None,
             "started_at": ti.started_at,
             "ended_at": ti.ended_at,
+            "callback": ti.callback,
         }
         for run, spec, ti in made
     )

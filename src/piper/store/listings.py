@@ -255,9 +255,32 @@ def runs_beside(
     return connection.execute(statement.order_by(run.c.logical_date).limit(limit)).all()
 
 
+def runs_between(connection: Connection, workflow_id: str, wanted: RunFilter, limit: int) -> Sequence[AnyRow]:
+    """The runs of a workflow within the filter's logical dates and states, oldest first."""
+    statement = select(run).where(run.c.workflow_id == workflow_id, run.c.logical_date.is_not(None))
+    if wanted.logical_date_from is not None:
+        statement = statement.where(run.c.logical_date >= wanted.logical_date_from)
+    if wanted.logical_date_to is not None:
+        statement = statement.where(run.c.logical_date <= wanted.logical_date_to)
+    if wanted.states:
+        statement = statement.where(run.c.state.in_(wanted.states))
+    return connection.execute(statement.order_by(run.c.logical_date).limit(limit)).all()
+
+
+def find_run_by_date(connection: Connection, workflow_id: str, logical_date: datetime) -> AnyRow | None:
+    """The run of that workflow and logical date, or None."""
+    return connection.execute(
+        select(run).where(run.c.workflow_id == workflow_id, run.c.logical_date == logical_date)
+    ).one_or_none()
+
+
 def bundle_kind(connection: Connection, name: str) -> str | None:
     """folder, git …; None when there is no such bundle."""
     return connection.execute(select(bundle.c.kind).where(bundle.c.name == name)).scalar_one_or_none()
+
+
+OF_TASKS = task_instance.c.callback.is_(None)
+"""Instances of tasks: a run has callbacks besides, which are listed by themselves."""
 
 
 def count_by_state(connection: Connection, number: int) -> dict[TaskState, int]:
@@ -265,7 +288,7 @@ def count_by_state(connection: Connection, number: int) -> dict[TaskState, int]:
     first, last = instances_of(number)
     statement = (
         select(task_instance.c.state, func.count())
-        .where(task_instance.c.id.between(first, last))
+        .where(task_instance.c.id.between(first, last), OF_TASKS)
         .group_by(task_instance.c.state)
     )
     return {row[0]: row[1] for row in connection.execute(statement)}
@@ -287,7 +310,7 @@ def list_instances(
 ) -> Page:
     """The task instances of a run, in the order in which they were made: that of the workflow's tasks."""
     first, last = instances_of(number)
-    statement = select(task_instance).where(task_instance.c.id.between(first, last))
+    statement = select(task_instance).where(task_instance.c.id.between(first, last), OF_TASKS)
     if states:
         statement = statement.where(task_instance.c.state.in_(states))
     if task_id is not None:
@@ -308,7 +331,7 @@ def find_instance(connection: Connection, number: int, task_id: str, map_index: 
 
 def task_ids_of(connection: Connection, number: int) -> list[str]:
     """The ids of the tasks that a run has instances of."""
-    statement = select(task_instance.c.task_id).where(task_instance.c.run == number).distinct()
+    statement = select(task_instance.c.task_id).where(task_instance.c.run == number, OF_TASKS).distinct()
     return list(connection.execute(statement).scalars())
 
 
@@ -326,9 +349,33 @@ def instance_states(connection: Connection, number: int) -> Sequence[AnyRow]:
             columns.started_at,
             columns.ended_at,
         )
-        .where(columns.id.between(first, last))
+        .where(columns.id.between(first, last), OF_TASKS)
         .order_by(columns.id)
     ).all()
+
+
+CALLBACK_ORDER = INSTANCE_ORDER
+
+
+def list_callbacks(connection: Connection, number: int, window: Window) -> Page:
+    """What has been called, or is to be, for a run besides its tasks, with the error of its latest try."""
+    first, last = instances_of(number)
+    statement = _callbacks().where(task_instance.c.id.between(first, last))
+    return read_page(connection, statement, CALLBACK_ORDER, window)
+
+
+def find_callback(connection: Connection, number: int, ordinal: int) -> AnyRow | None:
+    """One of them, or None."""
+    return connection.execute(_callbacks().where(task_instance.c.id == instance_id(number, ordinal))).one_or_none()
+
+
+def _callbacks() -> Select[Any]:
+    tried = (attempt.c.instance == task_instance.c.id) & (attempt.c.try_number == task_instance.c.try_number)
+    return (
+        select(task_instance, attempt.c.error)
+        .select_from(task_instance.join(attempt, tried, isouter=True))
+        .where(task_instance.c.callback.is_not(None))
+    )
 
 
 def list_attempts(connection: Connection, instance: int) -> Sequence[AnyRow]:
@@ -357,7 +404,7 @@ class ExecutionFilter:
 
 def list_executions(connection: Connection, teams: Teams, wanted: ExecutionFilter, window: Window) -> Page:
     """Attempts with the run and task they belong to, newest first."""
-    statement = readable(_executions(), run.c.team, teams)
+    statement = readable(_executions(), run.c.team, teams).where(OF_TASKS)
     if wanted.workflow_id is not None:
         statement = statement.where(run.c.workflow_id == wanted.workflow_id)
     if wanted.task_id is not None:

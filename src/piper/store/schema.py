@@ -26,7 +26,7 @@ from sqlalchemy import event as event_of_schema
 
 from piper.model.assets import AssetKind, AssetRole
 from piper.model.backfill import BackfillState, Reprocess
-from piper.model.run import Decision
+from piper.model.run import Callback, Decision
 from piper.model.schedule import RunDates
 from piper.model.states import RunState, RunType, TaskState
 from piper.store.types import Enum, Instant, Json
@@ -321,6 +321,7 @@ task_instance = Table(
     Column("backfill", Boolean, nullable=False, server_default=text("false")),  # granted after all that are not
     Column("queue", Text, nullable=False),
     Column("label", Text, nullable=False, server_default=""),
+    Column("callback", Json(Callback)),  # null of a task's instance: those with one are for `core.callbacks`
     Column("scheduled_at", Instant),
     Column("queued_at", Instant),
     Column("started_at", Instant),

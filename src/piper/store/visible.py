@@ -96,7 +96,7 @@ def count_instances(
     statement = (
         select(func.count())
         .join_from(run, task_instance, task_instance.c.run == run.c.id)
-        .where(*runs.conditions(team))
+        .where(*runs.conditions(team), task_instance.c.callback.is_(None))
     )
     if task_ids:
         statement = statement.where(task_instance.c.task_id.in_(task_ids))

@@ -35,6 +35,7 @@ from piper.store.executions import (
     lock,
 )
 from piper.store.xcoms import StoredXCom, XComKey, delete_xcoms_of, find_xcoms, store_xcoms
+from piper.task_api import callbacks
 from piper.task_api.assets import TaskAssets, assets_of_tasks, check_changes
 from piper.task_api.deferrals import check_wait
 from piper.task_api.handshake import OUTCOMES, PAUSES, Verdict, is_open, judge_report, judge_start
@@ -240,7 +241,7 @@ class Batch:
         reads = ((f"{task_id}/{key}", XComKey(execution.run, task_id, key, UNMAPPED)) for task_id, key in plan.reads)
         xcoms = {name: found[key].value for name, key in reads if key in found}
         assert execution.started_at is not None
-        return TaskContext(
+        context = TaskContext(
             identity=execution.identity,
             task=task,
             map_index=execution.map_index,
@@ -257,6 +258,7 @@ class Batch:
             assets=assets.resolved,
             inactive_assets=assets.inactive,
         )
+        return context if execution.callback is None else callbacks.context_of(execution.callback, context)
 
     def _element(self, execution: Execution, plan: TaskPlan, found: dict[XComKey, StoredXCom]) -> XComFound | None:
         """A mapped instance's own element, if its task maps over one value; the list stays where it is."""
@@ -274,7 +276,9 @@ class Batch:
 
 def _plan(specs: dict[str, KnownSpec], run: RunFacts, execution: Execution) -> TaskPlan | None:
     spec = specs.get(run.spec_hash)
-    return None if spec is None else spec.plan(execution.task_id)
+    if spec is None:
+        return None
+    return spec.plan(execution.task_id) if execution.callback is None else callbacks.plan_of(execution.callback, spec)
 
 
 def _entered(execution: Execution, start: wire.Start, started_at: datetime) -> Execution:

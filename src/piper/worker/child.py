@@ -26,6 +26,7 @@ from piper.model.events import Failed
 from piper.model.frames import FrameTooLong
 from piper.model.spec import Isolation
 from piper.model.wire import TELL, Entered, Report, TaskContext
+from piper.sdk.dags import DAG
 from piper.sdk.execution import runner
 from piper.worker import processes
 from piper.worker.channel import SocketChannel, SupervisorGone
@@ -69,7 +70,7 @@ def _report(channel: SocketChannel, report: Report, number: int) -> None:
 def _run(context: TaskContext, code: Code, channel: SocketChannel) -> Report:
     """Run one task to its report, small enough to be sent."""
     try:
-        operator = code.operator(context)
+        runnable = code.operator(context) if context.callback is None else code.dag(context)
     except BaseException as error:  # SystemExit, too: a file that calls exit() is at fault
         if isinstance(error, (KeyboardInterrupt, SupervisorGone)):
             raise
@@ -78,7 +79,12 @@ def _run(context: TaskContext, code: Code, channel: SocketChannel) -> Report:
     else:
         if context.task.execution_timeout is not None:
             channel.tell(Entered())
-        report = runner.run_task(operator, context, channel)
+        if isinstance(runnable, DAG):
+            from piper.sdk.execution.calling_back import call_back  # few executions are callbacks
+
+            report = call_back(runnable, context, channel)
+        else:
+            report = runner.run_task(runnable, context, channel)
     _flush()
     return report
 

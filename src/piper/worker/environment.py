@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 FOR_TASKS = ("PIPER_CORE__AIRFLOW_MODE", "PIPER_CORE__PLUGINS_FOLDER", "PIPER_CONN_", "PIPER_VAR_")
 """What names of Piper's begin with that are for tasks: how files are loaded (`piper.compat`), and what a person has
 put there for them to find (`piper.sdk.execution.lookups`)."""
+
+
+VARIABLES = ("PIPER_VAR_", "AIRFLOW_VAR_")
+"""What the names of variables begin with that a person has put into the environment."""
+
+
+def variables_in(own: Mapping[str, str]) -> dict[str, str]:
+    """The variables in this process's environment: what a file may read of them at its top level, as its tasks may."""
+    return {name: value for name, value in own.items() if name.startswith(VARIABLES)}
 
 
 def task_environment(own: dict[str, str]) -> dict[str, str]:

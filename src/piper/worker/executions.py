@@ -17,7 +17,7 @@ from piper.logs import LogWriter, Masker
 from piper.model.events import Failed, Lost, Skipped
 from piper.model.run import Identity
 from piper.model.spec import Isolation
-from piper.model.wire import Dispatch, Report
+from piper.model.wire import CodeRef, Dispatch, Report
 from piper.worker.processes import signal_name
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Grant(Struct, frozen=True):
 
     task: TaskLimits
     log: str = ""
+    code: CodeRef = CodeRef()
 
 
 decode_grant = msgspec.msgpack.Decoder(Grant).decode
@@ -142,7 +143,9 @@ def report_of_end(execution: Execution, exit_code: int | None, signal: int | Non
         lost = Lost(execution.identity, execution.loss)
         return Report(lost, exit_code=exit_code, signal=signal, error=execution.loss)
     error = execution.failure or why_it_ended(exit_code, signal)
-    return Report(Failed(execution.identity, error), exit_code=exit_code, signal=signal, error=error)
+    # One that never had a process has a file that does not load: there is nothing to call back.
+    failed = Failed(execution.identity, error, outside=execution.child is not None)
+    return Report(failed, exit_code=exit_code, signal=signal, error=error)
 
 
 def why_it_ended(exit_code: int | None, signal: int | None) -> str:

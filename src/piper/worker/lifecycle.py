@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from piper.logs import LogStore, LogWriter, Masker
 from piper.model.events import Failed, Lost
@@ -114,8 +114,15 @@ class Lifecycle:
         execution.context = context
         zygote = execution.zygote
         assert zygote is not None
-        if execution.unwanted or execution.failure or execution.loss:
+        moved = execution.grant.code != execution.dispatch.code  # its run has another version since it was sent
+        if execution.unwanted or execution.loss or (execution.failure and not moved):
             self.complete(execution)
+        elif moved:
+            zygote.relieve(execution)
+            zygote.leave(execution)
+            execution.failure = ""
+            execution.dispatch = structs.replace(execution.dispatch, code=execution.grant.code)
+            self._place(execution, now)
         elif zygote.gone:  # since the start was asked
             self._place(execution, now)
         else:
@@ -329,7 +336,7 @@ class Lifecycle:
         # What it wanted to leave behind is at fault, so it goes without.
         execution.refused = True
         error = f"its result was not accepted: {problem.message}"
-        bare = Report(Failed(execution.identity, error), error=error)
+        bare = Report(Failed(execution.identity, error, outside=True), error=error)
         self._calls.ask(completed(bare, report.started_at, report.pid), now, execution)
 
     def forget(self, execution: Execution) -> None:

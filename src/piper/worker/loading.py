@@ -39,6 +39,19 @@ class Code:
         workflow, task = context.run.workflow_id, context.task
         if not task.code:
             return loader.hydrate(task, workflow)
+        operator = self.dag(context).task_dict.get(task.task_id)
+        if operator is None:
+            error = f"workflow {workflow!r} has no task {task.task_id!r} when it is loaded on the worker"
+            raise AuthorError(error, file=self._file or context.code.file)
+        return operator
+
+    def dag(self, context: TaskContext) -> DAG:
+        """The workflow, out of its file.
+
+        Raises:
+            AuthorError: the file does not load here, or does not define that workflow.
+        """
+        workflow, task = context.run.workflow_id, context.task
         if self._file:
             file, dags = self._file, self._dags
         else:  # isolation="spawn": the file is loaded in the task's own process, for that task alone
@@ -49,11 +62,7 @@ class Code:
         dag = dags.get(workflow)
         if dag is None:
             raise AuthorError(f"it does not define workflow {workflow!r} when it is loaded on the worker", file=file)
-        operator = dag.task_dict.get(task.task_id)
-        if operator is None:
-            error = f"workflow {workflow!r} has no task {task.task_id!r} when it is loaded on the worker"
-            raise AuthorError(error, file=file)
-        return operator
+        return dag
 
 
 def load(snapshots: str, snapshot: str, file: str) -> Code:

@@ -42,6 +42,7 @@ class Instance:
     """What `piper.wiring.Instance` is to the command line."""
 
     stopped = 0
+    notes: tuple[str, ...] = ()
 
     def __init__(self, settings: Settings, file: Path) -> None:
         self.settings = settings

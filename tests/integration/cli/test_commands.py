@@ -174,7 +174,7 @@ def test_a_run_is_cancelled_and_marked(piper: Piper, rows: Rows, run: Run, owner
 
 def test_what_failed_is_cleared(piper: Piper, run: Run, owner: Owner) -> None:
     dry = piper("runs", "clear", "sales", "--only-failed", "--dry-run")
-    assert dry.err == f"would clear 1 tasks of sales/{run.run_id}\n"
+    assert dry.err == f"would clear 1 task of sales/{run.run_id}\n"
     assert dry.out.splitlines()[1].split() == ["load", "failed"]
     assert owner.applied == []
     cleared = piper("runs", "clear", "sales", "--only-failed", "-o", "json")

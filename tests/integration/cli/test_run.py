@@ -82,7 +82,7 @@ def test_a_broken_file_is_told_with_its_line(piper: Piper, write: Callable[[str]
 def test_a_file_without_a_workflow_is_told(
     piper: Piper, write: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("piper.cli.run._APPEARS_WITHIN", 0.0)
+    monkeypatch.setattr("piper.cli.throwaway.APPEARS_WITHIN", 0.0)
     done = piper("run", write("x = 1\n"))
     assert done.code == 1
     assert "defines no workflow" in done.err
@@ -113,7 +113,7 @@ def test_a_run_that_is_interrupted_is_cancelled(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("piper.cli.run._follow", interrupt)
+    monkeypatch.setattr("piper.cli.throwaway._follow", interrupt)
     done = piper("run", write("# workflow hello\n# say: hangs\n"))
     assert (done.code, done.out) == (130, "")
     assert "interrupted: cancelling the run" in done.err

@@ -43,10 +43,10 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def piper(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def piper(home: Path, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PIPER_")}
     command = [sys.executable, "-m", "piper.cli.main", *arguments]
-    environment = {**clean, "PIPER_HOME": str(home)}
+    environment = {**clean, **variables, "PIPER_HOME": str(home)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -88,3 +88,30 @@ def test_tasks_are_run_in_the_mode_and_with_the_plugins_that_the_file_of_setting
     strict = piper(home, "run", file, "--logical-date", "2026-05-05")
     assert strict.returncode == 1
     assert "'execution_date' is undefined" in strict.stderr
+
+
+def test_a_variable_at_the_top_of_a_file_is_read_from_the_environment_by_loader_and_worker(
+    home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "top.py"
+    file.write_text("""
+from airflow.models import Variable
+from airflow.sdk import DAG, task
+
+LIMIT = Variable.get("limit", 5)
+
+with DAG("top", description=f"at most {LIMIT}"):
+    @task
+    def show():
+        print(f"limit {LIMIT}")
+
+    show()
+""")
+    without = piper(home, "validate", file)
+    assert without.returncode == 1
+    assert f"{file}:5: RuntimeError: there is nobody to ask here" in without.stdout
+    assert "AIRFLOW_VAR_<NAME>" in without.stdout
+    done = piper(home, "run", file, AIRFLOW_VAR_LIMIT="7")
+    assert done.returncode == 0, done.stderr
+    assert "limit 7" in done.stderr
+    assert piper(home, "validate", file, PIPER_VAR_LIMIT="7").returncode == 0

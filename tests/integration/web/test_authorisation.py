@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from piper.logs import Masker
 from piper.model.ids import log_path
-from piper.model.run import Run
-from piper.model.states import RunState, TaskState
+from piper.model.run import Callback, Run
+from piper.model.states import CallbackKind, RunState, TaskState
 from piper.store import schema
 from piper.store.database import Database
 from piper.web.app import create_app
@@ -56,6 +56,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/runs/{run}/clear"): {},
     ("POST", "/runs/{run}/mark"): {"state": "success"},
     ("POST", "/runs/{run}/cancel"): {},
+    ("POST", "/workflows/{workflow_id}/clear"): {"logical_date_from": "2026-11-01T00:00:00Z"},
+    ("POST", "/workflows/{workflow_id}/mark"): {"logical_date_from": "2026-11-01T00:00:00Z", "state": "success"},
     ("PUT", "/pools/{name}"): {"slots": 1},
     ("PUT", "/variables/{key:path}"): {"value": "x"},
     ("PUT", "/connections/{conn_id:path}"): {"conn_type": "http"},
@@ -98,6 +100,9 @@ def objects(rows: Rows, parts: WebParts, server: WebServer) -> dict[str, Any]:
     run = rows.run(CANARY, state=RunState.RUNNING, note=CANARY, conf={CANARY: 1})
     instance = rows.instance(run, f"{CANARY}-task", TaskState.SUCCESS)
     rows.attempt(instance, error=CANARY)
+    told = Callback(CallbackKind.FAILURE, THEN, task_id=CANARY, of_run=RunState.FAILED, reason=CANARY, error=CANARY)
+    called = rows.instance(run, "@on_failure_callback", TaskState.FAILED, 1, map_index=1, callback=told)
+    rows.attempt(called, error=CANARY)
     rows.xcom(run, f"{CANARY}-task", CANARY, f'"{CANARY}"'.encode())
     tree = parts.snapshots / ("0" * 32)
     tree.mkdir(parents=True)
@@ -134,6 +139,7 @@ def objects(rows: Rows, parts: WebParts, server: WebServer) -> dict[str, Any]:
         "run": run.id,
         "backfill": backfill,
         "run_id": run.run_id,
+        "number": 1,
         "task_id": f"{CANARY}-task",
         "try_number": 1,
         "execution": f"{run.id}-0-1",

@@ -148,3 +148,90 @@ def test_a_run_without_a_date_has_no_past(root: httpx.Client, rows: Rows, owner:
     run = rows.run("sales", 2, logical_date=None, created_at=THEN)
     root.post(f"/api/v1/runs/{run.id}/clear", json={"past": True, "future": True})
     assert [sent.run for sent in owner.applied] == [run.id]
+
+
+def test_a_clear_can_be_about_what_runs_only(root: httpx.Client, rows: Rows, owner: Owner) -> None:
+    rows.workflow("sales", tasks=TASKS)
+    run = rows.run("sales", state=RunState.RUNNING)
+    rows.instance(run, "extract", TaskState.SUCCESS, 0)
+    rows.instance(run, "load", TaskState.QUEUED, 1)
+    reply = root.post(f"/api/v1/runs/{run.id}/clear", json={"only_running": True})
+    assert named(reply) == ["load"]
+    [sent] = owner.applied
+    assert isinstance(sent.event, Clear)
+    assert sent.event.only_running
+    both = root.post(f"/api/v1/runs/{run.id}/clear", json={"only_running": True, "only_failed": True})
+    assert both.status_code == 422
+
+
+def test_runs_are_cleared_and_marked_by_a_range_of_dates(root: httpx.Client, rows: Rows, owner: Owner) -> None:
+    rows.workflow("sales", tasks=TASKS)
+    runs = [rows.run("sales", day, state=RunState.FAILED if day % 2 else RunState.SUCCESS) for day in range(5)]
+    span = {"logical_date_from": "2026-11-02T00:00:00Z", "logical_date_to": "2026-11-04T00:00:00Z"}
+    reply = root.post("/api/v1/workflows/sales/clear", json={**span, "tasks": [{"task_id": "load"}]})
+    assert (reply.status_code, reply.json()["runs"]) == (200, 3)
+    assert [sent.run for sent in owner.applied] == [run.id for run in runs[1:4]]
+    owner.applied.clear()
+    failed = {**span, "run_states": ["failed"], "state": "success"}
+    assert root.post("/api/v1/workflows/sales/mark", json=failed).json()["runs"] == 2
+    assert [sent.event for sent in owner.applied] == [MarkRun(runs[d].id, RunState.SUCCESS) for d in (1, 3)]
+    assert root.post("/api/v1/workflows/sales/clear", json={}).status_code == 422, "a range says where it begins"
+    empty = {"logical_date_from": "2030-01-01T00:00:00Z"}
+    assert root.post("/api/v1/workflows/sales/clear", json=empty).status_code == 404
+    assert root.post("/api/v1/workflows/nothing/clear", json=span).status_code == 404
+
+
+MARKER = "piper.operators.sensors.external_task.ExternalTaskMarker"
+
+
+def marker(task_id: str, workflow: str, waits: str, **arguments: Any) -> TaskSpec:
+    told = {"external_dag_id": workflow, "external_task_id": waits, **arguments}
+    return TaskSpec(task_id, MARKER, arguments=told)
+
+
+@pytest.fixture
+def family(rows: Rows) -> dict[str, Run]:
+    """A workflow of team red that one of team blue waits for."""
+    rows.workflow("mother", tasks=(marker("tell", "daughter", "first"),))
+    rows.workflow("daughter", team="blue", tasks=(TaskSpec("before", "x"), TaskSpec("first", "x")))
+    return {name: rows.run(name, 3) for name in ("mother", "daughter")}
+
+
+def test_a_recursive_clear_is_about_the_workflows_that_wait_and_is_audited_in_each_team(
+    root: httpx.Client, family: dict[str, Run], owner: Owner
+) -> None:
+    path = f"/api/v1/runs/{family['mother'].id}/clear"
+    assert root.post(path, json={"dry_run": True}).json()["runs"] == 1
+    reply = root.post(path, json={"recursive": True, "version": "pinned"})
+    assert reply.json()["runs"] == 2
+    assert [sent.event for sent in owner.applied] == [
+        Clear(family["mother"].id, (InstanceRef("tell"),)),
+        Clear(family["daughter"].id, (InstanceRef("first"),)),
+    ]
+    audited = [row for row in root.get("/api/v1/audit").json()["items"] if row["action"] == "run.clear"]
+    assert {row["object_id"].partition("/")[0] for row in audited} == {"mother", "daughter"}
+
+
+def test_who_may_not_clear_a_workflow_that_waits_clears_nothing(
+    red: httpx.Client, family: dict[str, Run], owner: Owner
+) -> None:
+    path = f"/api/v1/runs/{family['mother'].id}/clear"
+    assert red.post(path, json={"recursive": True}).status_code == 404
+    assert owner.applied == []
+    assert red.post(path, json={}).status_code == 200
+
+
+def test_markers_that_lead_in_a_circle_end_and_those_that_lead_too_far_are_refused(
+    root: httpx.Client, rows: Rows, owner: Owner
+) -> None:
+    names = [f"w{i}" for i in range(4)]
+    for name, following in zip(names, [*names[1:], names[0]], strict=True):
+        rows.workflow(name, tasks=(marker("m", following, "m", recursion_depth=3 if name == "w0" else 10),))
+        rows.run(name, 1)
+    first = root.get("/api/v1/workflows/w0/runs").json()["items"][0]["id"]
+    assert root.post(f"/api/v1/runs/{first}/clear", json={"recursive": True}).json()["runs"] == 4
+    short = rows.workflow("short", tasks=(marker("m", "w1", "m", recursion_depth=1),))
+    run = rows.run(short.workflow_id, 1)
+    refused = root.post(f"/api/v1/runs/{run.id}/clear", json={"recursive": True})
+    assert refused.status_code == 422
+    assert "recursion_depth" in refused.json()["detail"]

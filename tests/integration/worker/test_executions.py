@@ -108,7 +108,7 @@ def test_what_user_code_raises_is_its_error(shared: Worker) -> None:
 def test_a_process_that_ends_without_a_report_has_failed(shared: Worker, task: str, error: str) -> None:
     identity = shared.dispatch(task)
     report = shared.report_of(identity)
-    assert report.event == Failed(identity, error)
+    assert report.event == Failed(identity, error, outside=True)
     assert report.error == error
     assert shared.log_of(identity)[-1] == error
 
@@ -123,7 +123,7 @@ def test_a_killed_task_is_detected_within_a_second(tmp_path: Path) -> None:
         one.until(lambda: (tmp_path / "pid").exists())
         os.kill(pid_in(tmp_path / "pid"), signal.SIGKILL)
         report = one.report_of(identity, seconds=1)
-        assert report.event == Failed(identity, "killed by signal 9 (SIGKILL)")
+        assert report.event == Failed(identity, "killed by signal 9 (SIGKILL)", outside=True)
         assert report.signal == signal.SIGKILL
 
 
@@ -291,7 +291,10 @@ def test_a_task_that_ignores_its_cancellation_is_killed_after_the_grace(tmp_path
         one.until(lambda: not lives(pid), 2)
         assert time.monotonic() - begin > 0.25
         report = one.report_of(identity)
-        assert (report.event, report.signal) == (Failed(identity, "ended: no longer wanted"), signal.SIGKILL)
+        assert (report.event, report.signal) == (
+            Failed(identity, "ended: no longer wanted", outside=True),
+            signal.SIGKILL,
+        )
 
 
 def test_a_task_that_is_cancelled_while_its_start_is_asked_does_not_begin_and_is_reported(tmp_path: Path) -> None:
@@ -314,7 +317,7 @@ def test_a_task_of_which_the_server_says_that_it_is_stale_is_killed_at_once(tmp_
         one.until(lambda: one.asked)
         one.answer = lambda request: Problem("stale", "it is over")
         one.until(lambda: not lives(pid), 1)
-        assert one.report_of(identity).event == Failed(identity, "ended: no longer wanted")
+        assert one.report_of(identity).event == Failed(identity, "ended: no longer wanted", outside=True)
         assert isinstance(one.asked[0], GetVariable)
 
 
@@ -324,7 +327,7 @@ def test_what_a_heartbeat_is_answered_with_is_killed_at_once(tmp_path: Path) -> 
         one.until(lambda: identity in one.beats[-1].held)
         one.unwanted = (identity,)
         one.until(lambda: not lives(pid), 2)
-        assert one.report_of(identity).event == Failed(identity, "ended: no longer wanted")
+        assert one.report_of(identity).event == Failed(identity, "ended: no longer wanted", outside=True)
 
 
 @pytest.mark.parametrize("task", ["ignores", "blocks_in_c"])
@@ -404,7 +407,7 @@ def test_a_task_beyond_its_memory_is_killed_and_says_so_and_others_go_on(tmp_pat
         one.memory_limits[task] = 200 << 20
         other = one.dispatch("modest")
         identity = one.dispatch(task)
-        assert one.report_of(identity).event == Failed(identity, "memory limit 200 MiB exceeded")
+        assert one.report_of(identity).event == Failed(identity, "memory limit 200 MiB exceeded", outside=True)
         assert isinstance(one.report_of(other).event, Succeeded)
 
 
@@ -502,7 +505,7 @@ def test_a_crash_ends_only_the_warm_task_that_crashed(tmp_path: Path) -> None:
     with worker(tmp_path, source(tmp_path, WARM), slots=1) as one:
         first = one.run("pid", Isolation.WARM)
         crash = one.dispatch("crashes", Isolation.WARM)
-        assert one.report_of(crash).event == Failed(crash, "killed by signal 9 (SIGKILL)")
+        assert one.report_of(crash).event == Failed(crash, "killed by signal 9 (SIGKILL)", outside=True)
         last = one.run("pid", Isolation.WARM)
         assert isinstance(last.event, Succeeded)
         assert last.pid != first.pid

@@ -20,6 +20,7 @@ from piper.core.task import (
     Stale,
     Started,
     TimedOut,
+    Vanished,
     sources,
     transition,
 )
@@ -46,7 +47,7 @@ def ways(event: type, ti: TaskInstance) -> list[tuple[TaskInstance, object]]:
     match event:
         case _ if event is RuleDecided or event is Marked:
             return [(ti, event(state)) for state in ends_of(event)]
-        case _ if event in (Admitted, Passed, Granted, Started, TimedOut, Stale, Cleared):
+        case _ if event in (Admitted, Passed, Granted, Started, TimedOut, Stale, Cleared, Vanished):
             return [(ti, event())]
         case _ if event is Failed:
             return [(ti, Failed(i)), (ti, Failed(i, retry=False)), (last, Failed(i))]
@@ -99,9 +100,9 @@ def test_try_numbers_never_fall_and_identities_only_move_on():
                 assert now > before, (state, event)
 
 
-def test_a_terminal_state_is_left_only_by_a_clear_or_a_mark():
+def test_a_terminal_state_is_left_only_by_a_clear_the_version_that_it_brings_or_a_mark():
     for (state, event), row in TRANSITIONS.items():
-        if state in FINISHED and event not in (Cleared, Marked):
+        if state in FINISHED and event not in (Cleared, Marked, Vanished):
             for ti, happening in ways(event, instance(state)):
                 assert transition(ti, happening, AT)[0] is ti, (state, event, row)
 

@@ -10,6 +10,7 @@ from piper.core.triggers import StartTrigger, StopTrigger
 from piper.model.events import Clear, InstanceRef, Mark, MarkRun, TriggerFired
 from piper.model.states import RunState, TaskState
 from tests.unit.core.play import NOON, Play, task, workflow
+from tests.unit.core.test_versions import Repinned
 
 FROM_TRIGGER = {
     "trigger": "m.Wait",
@@ -78,7 +79,7 @@ def test_a_person_who_ends_a_wait_stops_its_trigger(command: Clear | Mark | Mark
     play = waiting()
     wait = play.identity("a")
     play.say(command)
-    assert triggers(play) == [StopTrigger(wait)]
+    assert triggers(play) == [StopTrigger(wait, over=True)]
 
 
 def test_a_task_that_starts_from_its_trigger_takes_no_worker_before() -> None:
@@ -99,7 +100,7 @@ def test_a_clear_of_a_task_that_starts_from_its_trigger_starts_another_wait() ->
     second = play.identity("a")
     assert second.try_number == 2
     stop, start = triggers(play)
-    assert stop == StopTrigger(first)
+    assert stop == StopTrigger(first, over=True)
     assert isinstance(start, StartTrigger)
     assert start.identity == second
 
@@ -109,5 +110,14 @@ def test_a_trigger_may_end_its_task_without_a_worker(end: TaskState) -> None:
     play = waiting()
     wait = play.identity("a")
     play.say(TriggerFired(wait, end_state=end))
-    assert triggers(play) == [StopTrigger(wait)]
+    assert triggers(play) == [StopTrigger(wait, over=True)]
     assert play.states["a"] == end
+
+
+def test_a_task_that_vanishes_with_a_new_version_takes_its_trigger_along() -> None:
+    play = Repinned(workflow(task("a"), task("gone")))
+    play.defer("gone")
+    wait = play.identity("gone")
+    play.repin(workflow(task("a")), "a")
+    assert triggers(play) == [StopTrigger(wait, over=True)]
+    assert play.orphans == {"gone": "removed"}

@@ -291,6 +291,14 @@ class ExternalTaskMarker(EmptyOperator):
         self.logical_date = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date
         self.recursion_depth = recursion_depth
 
+    @property
+    def must_be_rendered(self) -> bool:
+        """Whether a server cannot say what it marks before a worker has rendered its templates."""
+        plain = ("{{ logical_date.isoformat() }}", "{{ logical_date }}", "{{ ts }}")
+        templates = [self.external_dag_id, self.external_task_id]
+        templates += [] if " ".join(self.logical_date.split()) in plain else [self.logical_date]
+        return any("{{" in text or "{%" in text for text in templates)
+
 
 def _only_one(task_id: str | None, task_ids: Collection[str] | None, group_id: str | None) -> Collection[str] | None:
     """The tasks to wait for. Raises ValueError when more than one of the three is given."""

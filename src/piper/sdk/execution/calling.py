@@ -44,13 +44,18 @@ def run_coroutine(coroutine: Any) -> Any:
     return import_module("asyncio").run(coroutine)  # asyncio takes 25 ms to import: only for those who use it
 
 
-def run_callbacks(execution: Execution, callbacks: Iterable[Callable[..., Any]], kind: str) -> None:
-    """Call each callback with the context. What they raise is logged."""
+def run_callbacks(
+    execution: Execution, callbacks: Iterable[Callable[..., Any]], kind: str
+) -> list[tuple[Callable[..., Any], Exception]]:
+    """Call each callback with the context, whatever the others do. What they raise is logged; returns who raised."""
+    failures = []
     for callback in callbacks:
         try:
             call(callback, execution, execution.context)
         except Exception as error:
             log.error("%s failed, which changes nothing about the task:\n%s", kind, describe(error))
+            failures.append((callback, error))
+    return failures
 
 
 def notify_by_email(execution: Execution, error: BaseException) -> None:

@@ -102,7 +102,8 @@ def current_channel() -> Channel:
         return _outside
     raise RuntimeError(
         "there is nobody to ask here: variables, connections and XComs are read while a task runs. "
-        "Move the call into the task, or into a template"
+        "Move the call into the task, or into a template; or put a variable into Piper's environment, as "
+        "AIRFLOW_VAR_<NAME>"
     )
 
 

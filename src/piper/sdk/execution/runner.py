@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from piper.model import wire
 from piper.model.events import AssetEventOut, Deferred, Failed, Skipped, Succeeded, TaskEvent
 from piper.model.ids import UNMAPPED
@@ -280,7 +282,10 @@ def _conclude(execution: Execution, raised: BaseException) -> tuple[TaskEvent, B
         raised = trouble
     log.error("Task failed:\n%s", describe(raised))
     _try_to_name_instance(execution)
-    return outcome.failed(execution.facts.identity, raised, _policy_verdict(execution, raised)), raised
+    event = outcome.failed(execution.facts.identity, raised, _policy_verdict(execution, raised))
+    if isinstance(raised, AirflowTaskTerminated):
+        event = structs.replace(event, outside=True)
+    return event, raised
 
 
 def _signal(execution: Execution, raised: BaseException) -> TaskEvent | None:
@@ -321,7 +326,10 @@ def _push_links(execution: Execution) -> None:
 
 
 def _call_back(execution: Execution, event: TaskEvent, error: BaseException | None) -> None:
-    """Call what the task, and what plugins, want called for this outcome."""
+    """Call what the task, and what plugins, want called for this outcome.
+
+    Not the task's callbacks when the task has been ended from outside: whoever did that knows whether it has failed.
+    """
     task, context = execution.task, execution.context
     if error is not None:
         context["exception"] = error
@@ -337,7 +345,7 @@ def _call_back(execution: Execution, event: TaskEvent, error: BaseException | No
             run_callbacks(execution, task.on_success_callback, "on_success_callback")
         case Skipped() if task.on_skipped_callback:
             run_callbacks(execution, task.on_skipped_callback, "on_skipped_callback")
-        case Failed():
+        case Failed() if not event.outside:
             retried = outcome.is_retried(event, execution.facts.max_tries)
             kind = "on_retry_callback" if retried else "on_failure_callback"
             run_callbacks(execution, getattr(task, kind), kind)

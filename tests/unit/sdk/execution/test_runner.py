@@ -96,7 +96,7 @@ def raising(error: BaseException) -> Any:
         (ValueError("two\n  lines"), Failed(ME, "ValueError: two lines")),
         (ValueError(), Failed(ME, "ValueError")),
         (SystemExit(0), Failed(ME, "SystemExit: the task called sys.exit(0)")),
-        (AirflowTaskTerminated("bye"), Failed(ME, "AirflowTaskTerminated: bye")),
+        (AirflowTaskTerminated("bye"), Failed(ME, "AirflowTaskTerminated: bye", outside=True)),
         (GeneratorExit(), Failed(ME, "GeneratorExit")),
         (DownstreamTasksSkipped(tasks=["a", ("b", 3)]), Succeeded(ME, decision=Decision(skipped=("a", "b")))),
         (AirflowRescheduleException(JUNE), Rescheduled(ME, JUNE)),

@@ -434,6 +434,7 @@ def upgrade() -> None:
         sa.Column("backfill", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("label", sa.Text(), server_default="", nullable=False),
+        sa.Column("callback", types.Json(), nullable=True),
         sa.Column("scheduled_at", types.Instant(), nullable=True),
         sa.Column("queued_at", types.Instant(), nullable=True),
         sa.Column("started_at", types.Instant(), nullable=True),

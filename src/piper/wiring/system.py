@@ -1,7 +1,7 @@
-"""The one place that knows every part: composes services into a process, and hosts them.
+"""Every service in one process, and the worker that it keeps running.
 
-`standalone` hosts all of them on one machine. Services are started in the order in which they need one another and
-stopped in the opposite one: nobody writes any more when the ownership is given up.
+Services are started in the order in which they need one another and stopped in the opposite one: nobody writes any more
+when the ownership is given up.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
+
+import msgspec
 
 from piper.artifacts import ArtifactStore
 from piper.coordination.membership import Membership
@@ -27,25 +26,29 @@ from piper.executor.local import LocalBackend
 from piper.executor.service import ExecutorService
 from piper.lane import Lane
 from piper.logs import LogStore
-from piper.model.errors import InvalidSetting
 from piper.model.ids import EXECUTOR_SHARD, SERIALIZER_SHARD, SHARDS, TRIGGERER_SHARD
 from piper.model.run import Identity
+from piper.model.spec import Json, decode_spec
+from piper.model.states import RunType
+from piper.model.wire import XComPush
 from piper.scheduler.service import SchedulerService
 from piper.secrets import Keys
 from piper.serializer.bundles import Bundle
-from piper.serializer.once import load_once
-from piper.serializer.outcomes import FailedFile
-from piper.serializer.protocol import Limits
 from piper.serializer.service import SerializerService
 from piper.serializer.snapshots import SnapshotStore
-from piper.serializer.supervisor import Loader
 from piper.service import SystemClock, Wakeups
 from piper.settings import Settings
+from piper.store.alone import begin_alone
 from piper.store.database import Database
 from piper.store.migrations import migrate
+from piper.store.runs import create_run
+from piper.store.schedules import spec_bodies, workflows_by_id
 from piper.store.sealed import check_keys
+from piper.store.xcoms import XComKey, store_xcoms
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
+from piper.task_api.values import XComValues
+from piper.timetables import manual_interval
 from piper.triggerer.desk import Desk
 from piper.triggerer.service import TriggererService
 from piper.web.app import create_app
@@ -53,20 +56,13 @@ from piper.web.parts import WebParts
 from piper.web.retention import Leftovers, Retention
 from piper.web.server import WebServer
 from piper.web.tokens import authenticator, ensure_token
-from piper.worker.environment import task_environment
+from piper.wiring.told import WORKER, loader_of, trigger_options_of, worker_settings_of
 from piper.worker.launch import launch
-from piper.worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
 """How long a busy thread keeps the others waiting: with Python's 5 ms a hop between services takes 15 ms."""
-
-WORKER = "local"
-"""The name of the worker that a system keeps running on its own machine."""
-
-LOADED_WITHIN = 120.0
-"""Seconds that `piper run` waits for its file to be loaded; the loader's own limit is far shorter."""
 
 
 class Part(Protocol):
@@ -74,6 +70,17 @@ class Part(Protocol):
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GivenXCom:
+    """A value that a task is to find, as if another had left it."""
+
+    task_id: str
+    key: str
+    map_index: int
+    value: bytes
+    """JSON text."""
 
 
 class System:
@@ -102,7 +109,7 @@ class System:
             pool_size=settings.database.pool_size,
         )
         self._ownerships = self._make_ownerships()
-        artifacts = ArtifactStore(home / "artifacts")
+        self._artifacts = artifacts = ArtifactStore(home / "artifacts")
         snapshots = SnapshotStore(home)
         task_api = TaskApi(self._database, self._clock, keys, artifacts, self._wakeups)
         self._lane = Lane("engine")
@@ -110,7 +117,7 @@ class System:
             self._database,
             self._clock,
             task_api.handle,
-            partial(launch, _worker_settings(settings), {**os.environ, **settings.for_files}),
+            partial(launch, worker_settings_of(settings), {**os.environ, **settings.for_files}),
             WORKER,
             settings.executor.parallelism,
             self._wakeups,
@@ -137,7 +144,7 @@ class System:
             desk=Desk(task_api.handle, Tokens(keys)),
             lane=self._triggers_lane,
             logs=LogStore(home / "logs", settings.worker.log_limit, "triggerer"),
-            **_of_triggers(settings),
+            **trigger_options_of(settings),
         )
         self._triggers_lane.host(self.triggerer)
         self.serializer = SerializerService(
@@ -147,7 +154,7 @@ class System:
             self._wakeups,
             bundles=bundles,
             snapshots=snapshots,
-            loader=_loader(settings),
+            loader=loader_of(settings),
             paused=settings.core.paused_at_creation,
             scan_seconds=settings.serializer.scan_interval.total_seconds(),
         )
@@ -209,6 +216,39 @@ class System:
                 log.exception("%s did not stop in order", type(part).__name__)
         self._database.close()
 
+    def execute(
+        self,
+        workflow_id: str,
+        task_id: str,
+        map_index: int,
+        logical_date: datetime,
+        conf: Mapping[str, Json],
+        xcoms: Sequence[GivenXCom],
+    ) -> int:
+        """See `piper.wiring.instance.Instance.execute`."""
+        now = self._clock.now()
+        values = XComValues(self._artifacts)
+        put = [(given, values.put(XComPush(given.key, given.value, _length(given.value)))) for given in xcoms]
+        with self._database.write() as connection:
+            found = workflows_by_id(connection, [workflow_id])[workflow_id]
+            spec = decode_spec(spec_bodies(connection, [found.spec_hash])[found.spec_hash])
+            run = create_run(
+                connection,
+                workflow_id=workflow_id,
+                run_type=RunType.MANUAL,
+                now=now,
+                logical_date=logical_date,
+                interval=manual_interval(spec.schedule.timetable, logical_date),
+                run_after=now,
+                conf=conf,
+            )
+            keyed = [(XComKey(run.id, given.task_id, given.key, given.map_index), stored) for given, stored in put]
+            store_xcoms(connection, keyed, now)
+            begin_alone(connection, run, spec, task_id, map_index, now)
+        self._wakeups.notify("scheduler")
+        self._wakeups.notify("executor")
+        return run.id
+
     def _make_ownerships(self) -> dict[str, Ownership]:
         """Who says what this process owns: one for all on SQLite, one for each role on PostgreSQL."""
         if self._database.sqlite:
@@ -244,204 +284,7 @@ class System:
         self.executor.cancel(list(identities), "no longer wanted")
 
 
-class Instance:
-    """A throw-away system for one file (`piper run FILE`)."""
-
-    def __init__(self, settings: Settings, file: Path) -> None:
-        bundle = Bundle(
-            name="run",
-            team=settings.core.team,
-            folder=file.parent,
-            only=(file.name,),
-            environment=_visible_environment(),
-        )
-        self._system = System(settings, [bundle], by_time=False)
-
-    @property
-    def address(self) -> str:
-        """Of its web server."""
-        return self._system.address
-
-    @property
-    def token(self) -> str:
-        """That its web server wants."""
-        return self._system.token
-
-    def start(self) -> None:
-        """Serve; returns when the file has been loaded, well or not."""
-        self._system.start()
-        deadline = time.monotonic() + LOADED_WITHIN
-        while not self._system.serializer.settled and time.monotonic() < deadline:
-            time.sleep(0.005)
-
-    def stop(self) -> None:
-        """End every task and service."""
-        self._system.stop()
-
-
-def run_standalone(settings: Settings, *, take_over: bool = False) -> None:
-    """Serve everything on this machine until told to stop (SIGTERM, Ctrl-C)."""
-    settings.dags.mkdir(mode=0o700, parents=True, exist_ok=True)
-    bundle = Bundle(
-        name="dags",
-        team=settings.core.team,
-        folder=settings.dags,
-        reload_interval=settings.serializer.reload_interval,
-    )
-    system = System(settings, [bundle], take_over=take_over)
-    _serve_until_told(system, lambda: f"Piper serves {settings.dags} at {system.address} (home {settings.home})")
-
-
-class LoneTriggerer:
-    """A triggerer in a process of its own: one of those on a PostgreSQL that wait for triggers, or stand by.
-
-    It needs the PIPER_HOME of the system whose triggers it runs: its key, its snapshots, its logs.
-
-    Raises:
-        InvalidSetting: the database is SQLite, which one process serves.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._database = Database(settings.database_url, pool_size=settings.database.pool_size)
-        if self._database.sqlite:
-            self._database.close()
-            raise InvalidSetting(
-                "`piper triggerer` needs a database that several processes share (database.url, PostgreSQL): on SQLite "
-                "`piper standalone` waits for triggers itself"
-            )
-        home, clock, wakeups = settings.home, SystemClock(), Wakeups()
-        self._keys = Keys.load(home / "secret.key")
-        task_api = TaskApi(self._database, clock, self._keys, ArtifactStore(home / "artifacts"), wakeups)
-        node = os.uname().nodename
-        self._membership = Membership(
-            self._database,
-            kind="triggerer",
-            node_key=f"{node}:{home}:alone",
-            shards=[TRIGGERER_SHARD],
-            clock=clock,
-            wakeups=wakeups,
-        )
-        self._lane = Lane("triggers")
-        self.triggerer = TriggererService(
-            self._database,
-            clock,
-            wakeups,
-            self._membership,
-            desk=Desk(task_api.handle, Tokens(self._keys)),
-            lane=self._lane,
-            logs=LogStore(home / "logs", settings.worker.log_limit, f"triggerer-{node}"),
-            **_of_triggers(settings),
-        )
-        self._lane.host(self.triggerer)
-
-    def start(self) -> None:
-        """Join the others, and wait for triggers or stand by."""
-        migrate(self._database)
-        with self._database.read() as connection:
-            check_keys(connection, self._keys)
-        self._membership.start()
-        self._lane.start()
-
-    def stop(self) -> None:
-        """Hand over."""
-        self._lane.stop()
-        self._membership.stop()
-        self._database.close()
-
-
-def _of_triggers(settings: Settings) -> dict[str, Any]:
-    """What every triggerer is told."""
-    return {
-        "snapshots": SnapshotStore(settings.home).trees,
-        "environment": task_environment({**os.environ, **settings.for_files}),
-        "patience": settings.triggerer.block_limit.total_seconds(),
-    }
-
-
-def run_service(name: str, settings: Settings) -> None:
-    """Serve one role alone. All but the triggerer come with installations on several machines."""
-    if name == "triggerer":
-        _serve_until_told(LoneTriggerer(settings), lambda: f"Piper waits for triggers (home {settings.home})")
-        return
-    raise InvalidSetting(
-        f"`piper {name}` alone needs a database and a task queue that several machines share, which this version "
-        "does not have yet: use `piper standalone`"
-    )
-
-
-def _serve_until_told(part: Part, words: Callable[[], str]) -> None:
-    """Start, say so, and stop at SIGTERM or Ctrl-C."""
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    part.start()
-    try:
-        print(words(), file=sys.stderr, flush=True)
-        stopping.wait()
-    finally:
-        part.stop()
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What `piper validate` found of one file."""
-
-    file: str
-    workflows: tuple[str, ...] = ()
-    error: str = ""
-    error_file: str = ""
-    error_line: int | None = None
-    warnings: tuple[str, ...] = ()
-    """`file:line: category: message`."""
-
-
-def validate(settings: Settings, paths: Sequence[Path]) -> list[Finding]:
-    """Load these files, and the workflow files in these folders, and say what they define or what is wrong."""
-    findings = []
-    for path in paths:
-        top = path if path.is_dir() else path.parent
-        for outcome in load_once(path, _loader(settings)):
-            file = str(top / outcome.file)
-            if isinstance(outcome, FailedFile):
-                where = str(top / outcome.error_file) if outcome.error_file else ""
-                findings.append(Finding(file, (), outcome.text, where, outcome.line))
-            else:
-                warnings = tuple(f"{top / warning}" for warning in outcome.warnings)
-                findings.append(Finding(file, tuple(outcome.ids), warnings=warnings))
-    return findings
-
-
-def _loader(settings: Settings) -> Loader:
-    told = settings.serializer
-    return Loader(
-        limits=Limits(
-            seconds=told.time_limit.total_seconds(),
-            cpu_seconds=round(told.cpu_limit.total_seconds()),
-            memory=told.memory_limit,
-            output=told.output_limit,
-        ),
-        parallel=told.processes,
-        hidden=[settings.home],
-        environment=settings.for_files,
-        readable=[str(settings.plugins)] if settings.plugins else [],
-    )
-
-
-def _worker_settings(settings: Settings) -> WorkerSettings:
-    told, home = settings.worker, settings.home
-    return WorkerSettings(
-        name=WORKER,
-        home=str(home),
-        logs=str(home / "logs"),
-        snapshots=str(home / "snapshots"),
-        slots=settings.executor.parallelism,
-        grace=told.kill_grace.total_seconds(),
-        memory_limit=told.memory_limit,
-        log_cap=told.log_limit,
-        idle_zygote=told.zygote_idle.total_seconds(),
-    )
-
-
-def _visible_environment() -> dict[str, str]:
-    """What a file that a person runs by hand may see of that person's environment."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PIPER_")}
+def _length(value: bytes) -> int | None:
+    """Elements of a JSON list or object; None of any other value."""
+    decoded = msgspec.json.decode(value)
+    return len(decoded) if isinstance(decoded, list | dict) else None
