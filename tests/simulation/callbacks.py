@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -28,24 +28,32 @@ class CallbackMonitor:
         self.called: set[int] = set()
         """The numbers of those that a worker has called."""
 
-    def after_commit(self, runs: Mapping[int, tuple], changed: Iterable[tuple]) -> None:
-        """Every end that is to be told has its callback in the same commit, and no other has."""
+    def after_commit(self, runs: Mapping[int, tuple], cleared: Collection[int]) -> None:
+        """Every end that is to be told has its callback in the same commit, and nothing else has.
+
+        A run that takes too long and is cleared before that has been written ends and waits again in one commit. It
+        has ended all the same, and that is told, as if there had been two.
+
+        Arguments:
+            cleared: runs to which this commit has applied what a person said.
+        """
         rows = self._rows()
         new = {number: callback for number, (callback, _) in rows.items() if number not in self._known}
-        told = {number >> 24 for number, callback in new.items() if callback.of_run is not None}
+        told = {number >> 24: callback.reason for number, callback in new.items() if callback.of_run is not None}
         for number, run in runs.items():
             state, reason, spec = run[4], run[8], self._versions[run[-1]]
             before, self._ends[number] = self._ends.get(number), (state, reason)
             kind = {"success": "success", "failed": "failure"}.get(state)
             ended = kind is not None and (before is None or before[0] not in ("success", "failed"))
             wanted = ended and reason in TOLD and kind in spec.callbacks
+            runs_again = number in cleared and before is not None and (before[0], state) == ("running", "queued")
+            wanted |= runs_again and told.get(number) == "timed_out" and "failure" in spec.callbacks
             if wanted != (number in told):
                 raise Broken(f"run {run} was {before} and there are these new callbacks: {new}")
         wanted_of = {(run[0], task.task_id) for run in runs.values() for task in self._versions[run[-1]].tasks}
         for number, callback in new.items():
             if callback.of_run is None and (number >> 24, callback.task_id) not in wanted_of:
                 raise Broken(f"{callback} is of no task of its run")
-        del changed
         self._known |= new.keys()
 
     @property

@@ -109,10 +109,10 @@ class Monitor:
         """Runs in which something else than their own ends has ended tasks: a timeout, the first failure."""
         self.commits = 0
 
-    def after_commit(self, actor: str, now: datetime) -> tuple[list[tuple[Row | None, Row]], bool]:
+    def after_commit(self, actor: str, now: datetime) -> tuple[list[tuple[Row | None, Row]], Set[int]]:
         """Compare with the commit before.
 
-        Returns (before, after) of the instances that it changed, and whether it has applied what a person said.
+        Returns (before, after) of the instances that it changed, and the runs to which it applied what a person said.
 
         Arguments:
             actor: the member id of the scheduler or executor that committed, or another name.
@@ -158,7 +158,7 @@ class Monitor:
             row.run for _, row in changed if row.state == "failed" and self._specs[runs[row.run][1]].fail_fast
         }
         self._rows, self._runs, self._epochs, self._terms = rows, runs, epochs, terms
-        return changed, bool(applied)
+        return changed, applied.keys()
 
     def version_of(self, run: tuple) -> WorkflowSpec:
         """The version that a run has."""

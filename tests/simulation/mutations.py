@@ -12,8 +12,9 @@ from unittest import mock
 import sqlalchemy
 from msgspec.structs import replace
 
-from piper.core import run
+from piper.core import expansion, run, verdicts
 from piper.core import trigger_rules as rules
+from piper.core.draft import Draft
 from piper.core.graph import Graph, Watch
 from piper.core.selection import ANY_STATE
 from piper.model.events import Lost, TriggerFired
@@ -108,7 +109,7 @@ def without_states_of_clears() -> Iterator[None]:
 @contextmanager
 def without_removal() -> Iterator[None]:
     """A run that takes another version keeps the tasks that this lacks."""
-    with mock.patch.object(run._Draft, "_fit_into_version", return_value=None):
+    with mock.patch.object(run, "_fit_into_version", return_value=None):
         yield
 
 
@@ -120,8 +121,8 @@ def without_callbacks_of_losses() -> Iterator[None]:
         if not isinstance(event, Lost):
             follow_as_it_is(draft, ti, event)
 
-    follow_as_it_is = run._Draft._follow_callback
-    with mock.patch.object(run._Draft, "_follow_callback", follow):
+    follow_as_it_is = Draft.follow_callback
+    with mock.patch.object(Draft, "follow_callback", follow):
         yield
 
 
@@ -153,14 +154,14 @@ def without_resizing() -> Iterator[None]:
     def resize(draft: Any, node: Any, length: int, map_index: int) -> rules.Verdict:
         return rules.Verdict.RUN
 
-    with mock.patch.object(run._Draft, "_resize", resize):
+    with mock.patch.object(expansion, "_resize", resize):
         yield
 
 
 @contextmanager
 def without_counting_instances() -> Iterator[None]:
     """Those below a mapped task are not told how many instances it has."""
-    with mock.patch.object(run._Draft, "_grow", return_value=None):
+    with mock.patch.object(Draft, "grow", return_value=None):
         yield
 
 
@@ -192,7 +193,7 @@ def without_telling_watchers() -> Iterator[None]:
 @contextmanager
 def without_decisions() -> Iterator[None]:
     """What a branch did not choose goes by its trigger rule."""
-    with mock.patch.object(run._Draft, "_was_skipped_by_a_branch", return_value=False):
+    with mock.patch.object(verdicts, "_was_skipped_by_a_branch", return_value=False):
         yield
 
 
@@ -217,7 +218,7 @@ def without_trigger_transaction() -> Iterator[None]:
 @contextmanager
 def without_identity_of_waits() -> Iterator[None]:
     """Whatever waits is resumed by whatever fires, be it for an earlier wait."""
-    judge, report = batch.judge_report, run._Draft._report
+    judge, report = batch.judge_report, run._report
 
     def judge_any(execution: Any, event: Any) -> Verdict:
         if isinstance(event, TriggerFired) and execution is not None and execution.state is TaskState.DEFERRED:
@@ -230,7 +231,7 @@ def without_identity_of_waits() -> Iterator[None]:
             event = replace(event, identity=ti.identity)
         report(draft, event)
 
-    with mock.patch.object(batch, "judge_report", judge_any), mock.patch.object(run._Draft, "_report", report_any):
+    with mock.patch.object(batch, "judge_report", judge_any), mock.patch.object(run, "_report", report_any):
         yield
 
 

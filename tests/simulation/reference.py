@@ -170,8 +170,10 @@ def ends(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int, *, cleared:
         found.add("upstream_failed")
     if "skipped" in sources.values():
         found.add("skipped")
-    # Of what is made to run again, a decision at a distance is not heard again: the rules decide.
-    for late in (skipped_by | sources.keys(), *([set(sources)] if cleared else [])):
+    orders = [skipped_by, skipped_by - _skipped_before(spec, rows, skipped_by)]
+    if cleared:  # of what is made to run again, a decision at a distance is not heard again: the rules decide
+        orders.append(set())
+    for late in (order | sources.keys() for order in orders):
         by_rule = _by_rule(spec, {place: "none" if place in late else s for place, s in states.items()}, task, index)
         by_rule = _with_setups(spec, states, task, index, by_rule)
         if "ran" in by_rule:
@@ -286,6 +288,32 @@ def _skipped_by(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int) -> s
             between = _below(spec, decider.task_id) & set(task.upstream)
             found |= {place, *(p for p in rows if p[0] in between and rows[p].state == "skipped")}
     return found
+
+
+def _skipped_before(spec: WorkflowSpec, rows: Rows, late: set[Place]) -> set[Place]:
+    """Of what a decision has skipped on the way, what may have been skipped for another reason, before it was made.
+
+    Arguments:
+        late: the deciders, and what they are taken to have skipped.
+    """
+    early: set[Place] = set()
+    for task in spec.tasks:  # in topological order: what was skipped early may have skipped what is below it
+        for place in [p for p in late if p[0] == task.task_id and rows[p].state == "skipped"]:
+            known = {p: at._replace(state="none") if p in late - early else at for p, at in rows.items()}
+            others = _skipped_by(spec, known, task, place[1]) - late
+            if rows[place].executed_as == "skipped" or others or "skipped" in _without_decisions(spec, known, *place):
+                early.add(place)
+    return early
+
+
+def _without_decisions(spec: WorkflowSpec, rows: Rows, task_id: str, index: int) -> set[str]:
+    """The ends to which rules, setups and what it is mapped over may bring an instance."""
+    task = next(t for t in spec.tasks if t.task_id == task_id)
+    states = {place: at.state for place, at in rows.items()}
+    found = _with_setups(spec, states, task, index, _by_rule(spec, states, task, index))
+    sources = _states_of_sources(spec, rows, task)
+    fitted = _fitted(spec, rows, task, index) if "ran" in found and not sources else set()
+    return found | fitted | set(sources.values())
 
 
 def _is_refused(spec: WorkflowSpec, decision: Decision, task: TaskSpec) -> bool:

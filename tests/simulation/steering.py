@@ -52,12 +52,14 @@ def trouble_with_clears(
     """What a commit has done to instances that had ended, and should not, or should have and has not.
 
     Arguments:
-        before, rows: the instances by number, before and after the commit (`monitor.Row`).
+        before, rows: the instances by number, before and after the commit (`monitor.Row`): the same if unchanged.
         spec_of: of each run the version that it now has.
         adopted: runs that a backfill has just cleared, as a whole.
     """
     for number, old in before.items():
         new = rows[number]
+        if new is old and old.run not in applied:
+            continue
         if old.state not in FINISHED or old.run in adopted:
             continue
         commands = applied.get(old.run, [])

@@ -66,7 +66,7 @@ class Triggerer:
         world.talk(f"the trigger of {identity} fires: {report.event}")
         world.said.append((token, report))
         self._fired.append(report)
-        world._ask(Call(4, identity, token, report))
+        world.ask([Call(4, identity, token, report)])
 
     def _what(self, identity: Identity) -> Report:
         dice = self._world.dice

@@ -48,6 +48,7 @@ from piper.store import schema
 from piper.store.database import Database, Fence
 from piper.store.events import append_events, event_row
 from piper.store.runs import create_run
+from piper.store.sqlite import SqliteDriver
 from piper.task_api.api import TaskApi
 from piper.task_api.tokens import Tokens
 from tests.simulation import backfilling
@@ -86,6 +87,8 @@ class ActorDatabase(Database):
 
     def __init__(self, world: World, actor: str) -> None:
         super().__init__(world.url, synchronous="OFF", commit_hook=self._around_commit)
+        if world.driver is not None:  # else every actor would compile every statement anew
+            self.driver, self.engine = world.driver, world.driver.engine
         self.world = world
         self.actor = actor
 
@@ -156,7 +159,7 @@ class World:
         self.clock = SimulatedClock(MONDAY + timedelta(minutes=self.dice.randint(-5, 25)))
         self.calm = True
         self._acting = 0
-        self._databases: list[Database] = []
+        self.driver: SqliteDriver | None = None
         self._names = 0
         self.ledger = Ledger()
         self.waits = Waits()
@@ -192,13 +195,14 @@ class World:
     def database(self, actor: str) -> Database:
         """A database of an actor's own."""
         database = ActorDatabase(self, actor)
-        self._databases.append(database)
+        assert isinstance(database.driver, SqliteDriver)
+        self.driver = database.driver
         return database
 
     def close(self) -> None:
         """The play is over."""
-        for database in self._databases:
-            database.close()
+        if self.driver is not None:
+            self.driver.close()
 
     def _cast(self) -> list[WorkflowSpec]:
         """The workflows of the play; in half of the plays some change assets, and others are scheduled by these."""
@@ -302,8 +306,8 @@ class World:
         """Every commit is looked at."""
         if self.monitor is not None:
             changed, steered = self.monitor.after_commit(actor, self.clock.now())
-            self.assets.after_commit(changed, self.monitor.runs, steered)
-            self.callbacks.after_commit(self.monitor.runs, changed)
+            self.assets.after_commit(changed, self.monitor.runs, bool(steered))
+            self.callbacks.after_commit(self.monitor.runs, steered)
 
     # --- moves ---------------------------------------------------------------------------------
 
@@ -388,21 +392,30 @@ class World:
         if not self.calm and self.dice.random() < 0.1:
             self.talk(f"the dispatch of {dispatch.identity} is lost")
             return
-        worker, nonce = f"worker-{self.dice.randint(1, 2)}", f"{self.dice.getrandbits(32):08x}"
-        start = Call(1, dispatch.identity, dispatch.token, Start(nonce, worker))
-        reply = self._ask(start)
-        if reply.problem is not None:
-            self.talk(f"{worker} may not start {dispatch.identity}: {reply.problem.kind}")
-            if reply.problem.kind == "unavailable":
-                self.backend.dispatches.append(dispatch)
-            return
-        self.talk(f"{worker} starts {dispatch.identity}")
-        if not self.calm and self.dice.random() < 0.05:  # the answer is lost: the worker asks again
-            reply = self._ask(start)
-        if isinstance(reply.result, TaskContext):
-            self.ledger.begin(dispatch.identity, worker)
-            self.waits.resumed(dispatch.identity, reply.result.resume)
-            self.running.append(Running(reply.result, dispatch.token, worker, nonce))
+        self._start([dispatch])
+
+    def _start(self, dispatches: Sequence[Dispatch]) -> None:
+        """Workers ask whether they may begin these."""
+        names = [(f"worker-{self.dice.randint(1, 2)}", f"{self.dice.getrandbits(32):08x}") for _ in dispatches]
+        calls = [
+            Call(n, dispatch.identity, dispatch.token, Start(nonce, worker))
+            for n, (dispatch, (worker, nonce)) in enumerate(zip(dispatches, names, strict=True))
+        ]
+        replies = self.ask(calls)
+        for call, dispatch, (worker, nonce) in zip(calls, dispatches, names, strict=True):
+            reply = replies[call.id]
+            if reply.problem is not None:
+                self.talk(f"{worker} may not start {dispatch.identity}: {reply.problem.kind}")
+                if reply.problem.kind == "unavailable":
+                    self.backend.dispatches.append(dispatch)
+                continue
+            self.talk(f"{worker} starts {dispatch.identity}")
+            if not self.calm and self.dice.random() < 0.05:  # the answer is lost: the worker asks again
+                reply = self.ask([call])[call.id]
+            if isinstance(reply.result, TaskContext):
+                self.ledger.begin(dispatch.identity, worker)
+                self.waits.resumed(dispatch.identity, reply.result.resume)
+                self.running.append(Running(reply.result, dispatch.token, worker, nonce))
 
     def move_worker_report(self) -> None:
         """A task ends, or one that is cancelled is killed."""
@@ -410,38 +423,41 @@ class World:
         if not self.running:
             return
         running = self.running.pop(self.dice.randrange(len(self.running)))
-        report = Report(self._outcome(running.context))
-        self._say(running, report)
+        self._say([(running, Report(self._outcome(running.context)))])
 
     def _kill_cancelled(self) -> None:
         for identity in self.backend.cancels:
             for running in [r for r in self.running if r.context.identity == identity]:
                 self.running.remove(running)
-                self._say(running, Report(Failed(identity, "cancelled")))
+                self._say([(running, Report(Failed(identity, "cancelled")))])
         self.backend.cancels.clear()
 
-    def _say(self, running: Running, report: Report) -> None:
-        identity = running.context.identity
-        self.ledger.end(identity)
-        if isinstance(report.event, Deferred):
-            self.waits.deferred(identity)
-        self.talk(f"{identity} of {running.context.task.task_id} reports {type(report.event).__name__}")
-        self.said.append((running.token, report))
-        self.ledger.note_changes(report.event)
-        self._ask(Call(2, identity, running.token, report))
+    def _say(self, ends: Sequence[tuple[Running, Report]]) -> None:
+        """Executions have ended, and their workers report that."""
+        calls = []
+        for running, report in ends:
+            identity = running.context.identity
+            self.ledger.end(identity)
+            if isinstance(report.event, Deferred):
+                self.waits.deferred(identity)
+            self.talk(f"{identity} of {running.context.task.task_id} reports {type(report.event).__name__}")
+            self.said.append((running.token, report))
+            self.ledger.note_changes(report.event)
+            calls.append(Call(len(calls), identity, running.token, report))
+        self.ask(calls)
 
     def move_old_report(self) -> None:
         """A report comes late, or again."""
         if self.said:
             token, report = self.dice.choice(self.said)
             self.talk(f"again: {type(report.event).__name__} of {report.event.identity}")
-            self._ask(Call(3, report.event.identity, token, report))
+            self.ask([Call(3, report.event.identity, token, report)])
 
-    def _ask(self, call: Call) -> Reply:
-        """What a worker asks it asks again while the server is gone."""
+    def ask(self, calls: Sequence[Call]) -> dict[int, Reply]:
+        """What workers ask they ask again while the server is gone. Returns the replies by number of the call."""
         while True:
             try:
-                return self.api.handle([call])[0]
+                return {reply.id: reply for reply in self.api.handle(calls)}
             except Crash:
                 continue
 
@@ -670,20 +686,29 @@ class World:
             before = self.monitor.commits
             self.move_scheduler()
             self.move_executor()
-            for _ in range(len(self.backend.dispatches)):
-                self.move_worker_start()
-            while self.running:
-                self.move_worker_report()
+            self._work_all_off()
             self.triggerer.look()
             while self.triggerer.running:
                 self.triggerer.fire()
             idle = 0 if self.monitor.commits != before else idle + 1
             if idle > 1:
-                self.clock.at += timedelta(seconds=31)
-            if idle > 4 and self._all_ended():
+                self.clock.at += timedelta(seconds=31 * idle)
+            if idle > 2 and self._all_ended():
                 return
-            if idle > 40 and not self._unblock():
+            if idle > 8 and not self._unblock():
                 return
+
+    def _work_all_off(self) -> None:
+        """Whatever has been dispatched begins, and whatever runs ends, each in one transaction."""
+        dispatches = self.backend.dispatches[:]
+        self.backend.dispatches.clear()
+        if dispatches:
+            self._start(dispatches)
+        self._kill_cancelled()
+        running = self.running[:]
+        self.running.clear()
+        if running:
+            self._say([(one, Report(self._outcome(one.context))) for one in running])
 
     def _all_ended(self) -> bool:
         ended = all(run[4] in ("success", "failed") for run in self.monitor.runs.values())

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from piper.model.spec import (
-    ConcatLength,
-    LengthExpression,
-    LiteralLength,
-    ProductLength,
-    ResultLength,
-    ZipLength,
-)
+from piper.model.spec import ConcatLength, LengthExpression, LiteralLength, ProductLength, ResultLength, ZipLength
 
 ResultOf = Callable[[str], int | None]
 

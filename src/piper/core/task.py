@@ -22,15 +22,7 @@ from msgspec.structs import replace
 
 from piper.core.retries import MAX_LOSSES, delay_after
 from piper.core.triggers import first_wait
-from piper.model.events import (
-    Deferred,
-    Failed,
-    Lost,
-    Rescheduled,
-    Skipped,
-    Succeeded,
-    TriggerFired,
-)
+from piper.model.events import Deferred, Failed, Lost, Rescheduled, Skipped, Succeeded, TriggerFired
 from piper.model.run import TaskInstance
 from piper.model.spec import TaskSpec
 from piper.model.states import FINISHED, IN_FLIGHT, WAITING, TaskState

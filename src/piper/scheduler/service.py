@@ -349,8 +349,8 @@ class SchedulerService(Service):
             batch.steps.append((memory, changes))
             batch.shards.add(memory.run.shard)
             batch.events += [s.id for s in consumed.get(run, ())]
-            if any(isinstance(e, RunEnded) for e in changes.effects):
-                self._note_end(changes.run, batch)
+            for ended in (e.run for e in changes.effects if isinstance(e, RunEnded)):
+                self._note_end(ended, batch)  # not as the run is now: it may have been cleared since
         return undecided
 
     def _in_turn(self, runs: list[int]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from unittest import mock
 
-from piper.core import run as core_run
+from piper.core import verdicts
 from piper.core.memory import Facts, RunEnded, RunMemory
 from piper.core.run import Begin, PastChanged, RunOverdue, step
 from piper.model.events import Clear, Failed, InstanceRef, Mark, MarkRun, Succeeded, TriggerFired
@@ -420,7 +420,7 @@ def test_the_end_of_an_instance_is_no_work_for_the_thousand_below_it_until_it_ma
         max_active_tasks=size,
     )
     play = Play(spec)
-    with mock.patch.object(core_run, "evaluate", wraps=core_run.evaluate) as evaluations:
+    with mock.patch.object(verdicts, "evaluate", wraps=verdicts.evaluate) as evaluations:
         for name in ("a", "b", "c"):
             for i in range(size):
                 play.succeed(name, at=i)
