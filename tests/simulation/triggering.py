@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
+
 from piper.model.events import TriggerFired
 from piper.model.run import Identity
-from piper.model.spec import AssetRef
+from piper.model.spec import AssetRef, decode_spec
 from piper.model.states import TaskState
 from piper.model.wire import Call, Report
-from piper.store.triggers import load_triggers, wanted_triggers
+from piper.store.schema import run, spec
+from piper.store.triggers import StoredTrigger, load_triggers, wanted_triggers
 from tests.simulation.monitor import Broken
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ class Triggerer:
         self._database = world.database("triggerer")
         self._running: set[Identity] = set()
         self._fired: list[Report] = []
-        self._tasks: dict[Identity, tuple[str, str]] = {}
+        self._outlets: dict[Identity, tuple[object, ...]] = {}
 
     @property
     def running(self) -> bool:
@@ -37,8 +40,18 @@ class Triggerer:
             wanted = wanted_triggers(connection)
             stored = load_triggers(connection, sorted(one.instance for one in wanted))
         self._running = {one.identity for one in stored}
-        self._tasks |= {one.identity: (one.workflow_id, one.task_id) for one in stored}
+        self._outlets |= {one.identity: self._outlets_of(one) for one in stored}
         self._world.talk(f"the triggerer looks: {sorted(map(_numbers, self._running))}")
+
+    def _outlets_of(self, stored: StoredTrigger) -> tuple[object, ...]:
+        """What its task changes in the version that its run is pinned to."""
+        with self._database.read() as connection:
+            body = connection.execute(
+                select(spec.c.body)
+                .join(run, run.c.spec_hash == spec.c.hash)
+                .where(run.c.workflow_id == stored.workflow_id, run.c.run_id == stored.run_id)
+            ).scalar_one()
+        return next(task.outlets for task in decode_spec(body).tasks if task.task_id == stored.task_id)
 
     def crash(self) -> None:
         """All that ran is gone, until it looks again."""
@@ -77,8 +90,7 @@ class Triggerer:
         if what == "end":
             end = dice.choice([TaskState.SUCCESS, TaskState.SKIPPED, TaskState.FAILED])
             if end is TaskState.SUCCESS:
-                workflow_id, task_id = self._tasks[identity]
-                outlets = self._world.specs[workflow_id].task(task_id).outlets
+                outlets = self._outlets[identity]
                 self._world.ledger.changes[identity] = sum(isinstance(outlet, AssetRef) for outlet in outlets)
             return Report(TriggerFired(identity, end_state=end))
         return Report(TriggerFired(identity, said))
