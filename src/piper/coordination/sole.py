@@ -78,8 +78,19 @@ class SoleOwner(Ownership):
         super().forget(fence, shards)
 
     def tick(self) -> float:
-        """Nothing to do but to get hold of the file lock after a take-over."""
+        """Get hold of the file lock after a take-over; and see whether another has taken over from this one.
+
+        The fence would say so at the next write. But one that has nothing to write must not believe itself the owner,
+        and be called healthy, until then.
+        """
         self._acquire()
+        term = self.fence()
+        if term is not None and term.epochs:
+            one = min(term.epochs)  # they are taken all at once
+            with self._database.read() as connection:
+                (found,) = shards.survey(connection, one, one)
+            if (found.owner, found.epoch) != (term.owner, term.epochs[one]):
+                self.forget(term, term.epochs)
         return POLL_SECONDS
 
     def _acquire(self) -> int | None:

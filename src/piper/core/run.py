@@ -277,11 +277,11 @@ class _Draft:
         """The run goes on with another version: what that does not have is removed, what is in it again comes back."""
         for orphan in self.memory.orphans.values():
             if orphan.state is not TaskState.REMOVED:
-                circumstances = Circumstances(TaskSpec(orphan.task_id, ""), self.now, "")
-                after, _ = transition(orphan, Vanished(), circumstances)
+                spec = TaskSpec(orphan.task_id, "")
+                after, _ = transition(orphan, Vanished(), Circumstances(spec, self.now, ""))
+                self.changes.effects += trigger_effects(orphan, after, Vanished(), spec)
                 self._remember(orphan)
                 self.changes.vanished.append(after)
-                self.changes.effects += trigger_effects(orphan, after, Vanished(), circumstances.spec)
                 if orphan.state in IN_FLIGHT:
                     self.changes.effects.append(Cancel(orphan.identity))
         for node in self.graph.nodes:

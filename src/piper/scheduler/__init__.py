@@ -10,7 +10,8 @@ fenced transaction (`commit`), and only then changes its memory. What it does no
 * a commit that failed or whose outcome is unknown: the runs of that batch are forgotten and loaded again;
 * a lost shard: its runs are forgotten;
 * a run that makes the core raise, or whose guards fail again and again, is put into quarantine: its events
-  wait, everything else goes on, and the fault is counted and logged.
+  wait, everything else goes on, and the fault is counted and logged;
+* a workflow whose timetable or condition raises, and a backfill that cannot be expanded: likewise (`quarantine`).
 
 There is no `if` about the meaning of workflows here: a rule of scheduling that seems to be missing from
 this package is in `core`.

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -35,6 +36,7 @@ from piper.model.schedule import AssetAliasKey, AssetCondition, keys_of
 from piper.model.states import RunState, RunType
 from piper.model.workflow import ScheduledWorkflow
 from piper.scheduler.book import RunBook
+from piper.scheduler.quarantine import Quarantine
 from piper.store.asset_queues import (
     Delivery,
     assets_by_number,
@@ -88,18 +90,25 @@ class _Consumer:
     workflow: ScheduledWorkflow
     condition: AssetCondition | None
     aliases: Aliases
+    aside: bool = False
+    """Nobody knows its condition: it hears of everything that it is told, and decides nothing."""
 
     def wants(self, asset: int, name: str, uri: str) -> bool:
         """Whether changes of this asset are of interest to it."""
-        return is_about(self.condition, asset, name, uri, self.aliases)
+        return self.aside or is_about(self.condition, asset, name, uri, self.aliases)
 
 
 class AssetQueues:
-    """Makes runs by assets for the workflows of the owned shards."""
+    """Makes runs by assets for the workflows of the owned shards.
 
-    def __init__(self, database: Database, book: RunBook) -> None:
+    Arguments:
+        aside: workflows that cannot be decided. What changes meanwhile waits for them.
+    """
+
+    def __init__(self, database: Database, book: RunBook, aside: Quarantine[str]) -> None:
         self._database = database
         self._book = book
+        self._aside = aside
         self._unsettled: set[str] = set()
         """Workflows to be looked at although nothing has changed for them."""
         self._full: set[str] = set()
@@ -174,22 +183,21 @@ class AssetQueues:
         return workflows
 
     def _consumers(self, connection: Connection, workflows: Mapping[str, ScheduledWorkflow]) -> dict[str, _Consumer]:
-        conditions = {
-            one.workflow_id: condition_in_force(one, self._book.graphs.get(one.spec_hash).spec.schedule.timetable)
-            for one in workflows.values()
-        }
-        wanted = {
-            (workflows[workflow_id].team, key.name)
-            for workflow_id, condition in conditions.items()
-            for key in keys_of(condition)
-            if isinstance(key, AssetAliasKey)
-        }
+        conditions: dict[str, AssetCondition | None] = {}
+        wanted: set[tuple[str, str]] = set()
+        for one in workflows.values():
+            with self._aside.guard(one.workflow_id):
+                condition = condition_in_force(one, self._book.graphs.get(one.spec_hash).spec.schedule.timetable)
+                wanted |= {(one.team, key.name) for key in keys_of(condition) if isinstance(key, AssetAliasKey)}
+                conditions[one.workflow_id] = condition
         aliases: defaultdict[str, dict[str, set[int]]] = defaultdict(dict)
         for (team, alias), assets in (attached_to(connection, wanted) if wanted else {}).items():
             aliases[team][alias] = assets
         return {
-            workflow_id: _Consumer(workflow, conditions[workflow_id], aliases[workflow.team])
-            for workflow_id, workflow in workflows.items()
+            one.workflow_id: _Consumer(
+                one, conditions.get(one.workflow_id), aliases[one.team], one.workflow_id in self._aside
+            )
+            for one in workflows.values()
         }
 
     def _hear(
@@ -234,23 +242,24 @@ class AssetQueues:
         self, connection: Connection, consumers: Mapping[str, _Consumer], now: datetime
     ) -> tuple[list[Run], set[str]]:
         """Make the runs that are due. Returns them, and the workflows that may have no further run now."""
-        candidates = [one for one in consumers.values() if one.condition is not None and not one.workflow.paused]
+        candidates = [
+            one for one in consumers.values() if not (one.condition is None or one.workflow.paused or one.aside)
+        ]
         queues = queued_assets(connection, [one.workflow.workflow_id for one in candidates]) if candidates else {}
-        wanted: dict[tuple[str, str], Run] = {}
+        wanted: dict[tuple[str, str], dict[str, Any]] = {}
         full: set[str] = set()
-        files: dict[str, str] = {}
         for one in candidates:
             workflow = one.workflow
-            due = asset_run(one.condition, queues.get(workflow.workflow_id, ()), one.aliases)
-            if due is None:
-                continue
-            if self._book.unfinished(workflow.workflow_id) >= workflow.max_active_runs:
-                full.add(workflow.workflow_id)
-                continue
-            run = _run(workflow, due, now)
-            wanted[run.workflow_id, run.run_id] = run
-            files[run.workflow_id] = workflow.file
-        made = create_runs(connection, [row_from_run(run, files[run.workflow_id]) for run in wanted.values()])
+            with self._aside.guard(workflow.workflow_id):
+                due = asset_run(one.condition, queues.get(workflow.workflow_id, ()), one.aliases)
+                if due is None:
+                    continue
+                if self._book.unfinished(workflow.workflow_id) >= workflow.max_active_runs:
+                    full.add(workflow.workflow_id)
+                    continue
+                run = _run(workflow, due, now)
+                wanted[run.workflow_id, run.run_id] = row_from_run(run, workflow.file)
+        made = create_runs(connection, list(wanted.values()))
         numbers = {(run.workflow_id, run.run_id): run.id for run in made}
         if missing := wanted.keys() - numbers.keys():  # somebody has given a run of his own this id: it stands for it
             numbers |= numbers_of_runs(connection, missing)

@@ -27,6 +27,7 @@ from piper.model.schedule import RunDates
 from piper.model.states import RunState, RunType
 from piper.scheduler.book import RunBook
 from piper.scheduler.commit import Batch
+from piper.scheduler.quarantine import Quarantine
 from piper.store.backfills import (
     adopt_runs,
     backfills_by_number,
@@ -69,6 +70,8 @@ class Backfills:
         self._open: dict[int, Backfill] = {}
         """In the order of their turns."""
         self._dates: dict[int, Sequence[RunDates]] = {}
+        self.quarantine = Quarantine[int]("backfill", "somebody pauses, unpauses or cancels it")
+        """Those that cannot be expanded."""
 
     def load(self, shards: Collection[int]) -> None:
         """Shards were won: their backfills go on from where their cursors are."""
@@ -81,6 +84,7 @@ class Backfills:
         for number in [n for n, backfill in self._open.items() if backfill.shard in shards]:
             del self._open[number]
             self._dates.pop(number, None)
+            self.quarantine.release(number)
 
     def hear(self, events: Iterable[StoredEvent], fence: Fence, now: datetime) -> set[str]:
         """Apply what people have said to backfills; returns the workflows whose runs may or may not start now."""
@@ -91,6 +95,7 @@ class Backfills:
         for _, command in told:
             if command.backfill in after:
                 after[command.backfill] = _obeying(after[command.backfill], command)
+                self.quarantine.release(command.backfill)
         with self._database.fenced(fence.only({s.shard for s, _ in told})) as connection:
             move_backfills(connection, [(before[n], after[n]) for n in after if after[n] is not before[n]])
             delete_events(connection, [s.id for s, _ in told])
@@ -100,17 +105,20 @@ class Backfills:
 
     def follow(self, fence: Fence, now: datetime) -> Filled:
         """Do one chunk of the backfill whose turn it is, and note those that are done."""
-        filled = Filled()
         self._note_ends(fence, now)
         at_work = [backfill for backfill in self._open.values() if self._has_work(backfill)]
         if not at_work:
-            return filled
+            return Filled()
         backfill = at_work[0]
         self._open[backfill.id] = self._open.pop(backfill.id)  # the next one's turn
-        if backfill.state is BackfillState.CANCELLING:
-            self._end_queued(backfill, fence, now, filled)
-        else:
-            self._fill(backfill, fence, now, filled)
+        filled = Filled()
+        with self.quarantine.guard(backfill.id):
+            if backfill.state is BackfillState.CANCELLING:
+                self._end_queued(backfill, fence, now, filled)
+            else:
+                self._fill(backfill, fence, now, filled)
+        if backfill.id in self.quarantine:
+            filled = Filled()  # it has been rolled back
         filled.more = True
         return filled
 
@@ -204,6 +212,8 @@ class Backfills:
             self._keep(after)
 
     def _has_work(self, backfill: Backfill) -> bool:
+        if backfill.id in self.quarantine:
+            return False
         if backfill.state is BackfillState.CANCELLING:
             lane = self._book.lane_of_backfill(backfill)
             return lane is not None and lane.waits

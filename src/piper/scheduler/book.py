@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+import msgspec
 
 from piper.core.graph import Graph
 from piper.core.memory import RunMemory
 from piper.core.starts import OWN_LANE, Lane, lane_of, limit_of
 from piper.model.backfill import Backfill
+from piper.model.errors import PiperError
 from piper.model.run import Run, TaskInstance
 from piper.model.spec import decode_spec
 from piper.model.states import RunState
 from piper.model.workflow import ScheduledWorkflow
+from piper.scheduler.quarantine import Quarantine
 from piper.store.backfills import backfills_by_number
 from piper.store.database import Database
 from piper.store.schedules import spec_bodies, workflows_by_id
@@ -37,23 +42,27 @@ class Graphs:
             with self._database.read() as connection:
                 bodies = spec_bodies(connection, missing[start : start + 500])
             for spec_hash, body in bodies.items():
-                self._keep(spec_hash, Graph(decode_spec(body)))
+                # One that cannot be read must not hide the others: whoever gets it is told.
+                with suppress(PiperError, msgspec.MsgspecError, ValueError, LookupError, TypeError, RecursionError):
+                    self._keep(spec_hash, Graph(decode_spec(body)))
 
     def get(self, spec_hash: str) -> Graph:
-        """The graph of a version. Raises KeyError if no such spec is stored."""
+        """The graph of a version. Raises KeyError if no such spec is stored, and what its reading raises."""
         graph = self._graphs.get(spec_hash)
         if graph is None:
-            self.load([spec_hash])
-            graph = self._graphs[spec_hash]
+            with self._database.read() as connection:
+                body = spec_bodies(connection, [spec_hash])[spec_hash]
+            graph = self._keep(spec_hash, Graph(decode_spec(body)))
         self._graphs.move_to_end(spec_hash)
         return graph
 
-    def _keep(self, spec_hash: str, graph: Graph) -> None:
+    def _keep(self, spec_hash: str, graph: Graph) -> Graph:
         self._graphs[spec_hash] = graph
         self._tasks += len(graph.nodes)
         while self._tasks > CACHED_TASKS and len(self._graphs) > 1:
             _, dropped = self._graphs.popitem(last=False)
             self._tasks -= len(dropped.nodes)
+        return graph
 
 
 @dataclass(slots=True)
@@ -75,21 +84,26 @@ class RunBook:
         self.workflows: dict[str, WorkflowRuns] = {}
         self.backfills: dict[int, Backfill] = {}
         """Those that have not ended, and those that have lanes."""
+        self.quarantine = Quarantine[int]("run", "another process takes over")
+        """Runs that cannot be decided."""
 
     def add(self, runs: Iterable[tuple[Run, list[TaskInstance]]]) -> list[RunMemory]:
-        """Take runs into memory; one that has ended stays until it is filed after its next step."""
+        """Take runs into memory; one that has ended stays until it is filed after its next step. What cannot be read is
+        put aside."""
         loaded = list(runs)
         self.graphs.load({run.spec_hash for run, _ in loaded})
         self._load_workflows({run.workflow_id for run, _ in loaded})
         self._load_backfills({run.backfill for run, _ in loaded if run.backfill is not None})
-        added = []
+        added: list[RunMemory] = []
         for run, instances in loaded:
-            memory = RunMemory(run, self.graphs.get(run.spec_hash), instances)
+            with self.quarantine.guard(run.id):
+                added.append(RunMemory(run, self.graphs.get(run.spec_hash), instances))
+        for memory in added:
+            run = memory.run
             self.runs[run.id] = memory
             self.workflows[run.workflow_id].runs[run.id] = memory
             if not run.state.finished:
                 self.file(memory)
-            added.append(memory)
         return added
 
     def file(self, memory: RunMemory) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from piper.core.due import Cursor, due_runs, plan
+from piper.core.due import Cursor, Due, due_runs, plan
 from piper.model.ids import run_id_for
 from piper.model.run import Run
 from piper.model.schedule import RunDates
 from piper.model.states import RunState, RunType
 from piper.model.workflow import ScheduledWorkflow
 from piper.scheduler.book import RunBook
+from piper.scheduler.quarantine import Quarantine
 from piper.store.database import Database, Fence
 from piper.store.runs import create_runs, row_from_run
 from piper.store.schedules import (
@@ -30,11 +31,16 @@ BATCH = 500
 
 
 class Schedules:
-    """Makes runs by time for the workflows of the owned shards."""
+    """Makes runs by time for the workflows of the owned shards.
 
-    def __init__(self, database: Database, book: RunBook) -> None:
+    Arguments:
+        aside: workflows that cannot be decided.
+    """
+
+    def __init__(self, database: Database, book: RunBook, aside: Quarantine[str]) -> None:
         self._database = database
         self._book = book
+        self._aside = aside
         self.next_moment: datetime | None = None
         """When the next scheduled run is due, as far as is known."""
 
@@ -44,18 +50,22 @@ class Schedules:
         planned = self._plan(fence, shards, now)
         made, more = self._create_due(fence, shards, now)
         with self._database.read() as connection:
-            self.next_moment = next_moment(connection)
+            self.next_moment = next_moment(connection, shards, self._aside.reasons)
         return made, more or planned == BATCH
 
     def _plan(self, fence: Fence, shards: Collection[int], now: datetime) -> int:
         with self._database.read() as connection:
-            workflows = unplanned_workflows(connection, shards, BATCH)
+            workflows = unplanned_workflows(connection, shards, BATCH, self._aside.reasons)
         if not workflows:
             return 0
         self._book.graphs.load({w.spec_hash for w in workflows})
-        moves = [(w, self._planned(w, now)) for w in workflows]
-        with self._database.fenced(fence.only({w.shard for w in workflows})) as connection:
-            move_cursors(connection, moves)
+        moves: list[tuple[ScheduledWorkflow, ScheduledWorkflow]] = []
+        for workflow in workflows:
+            with self._aside.guard(workflow.workflow_id):
+                moves.append((workflow, self._planned(workflow, now)))
+        if moves:
+            with self._database.fenced(fence.only({w.shard for w, _ in moves})) as connection:
+                move_cursors(connection, moves)
         for _, after in moves:
             self._book.refresh(after)
         return len(workflows)
@@ -69,21 +79,21 @@ class Schedules:
 
     def _create_due(self, fence: Fence, shards: Collection[int], now: datetime) -> tuple[list[Run], bool]:
         with self._database.read() as connection:
-            workflows = due_workflows(connection, shards, now, BATCH)
+            workflows = due_workflows(connection, shards, now, BATCH, self._aside.reasons)
         if not workflows:
             return [], False
         self._book.graphs.load({w.spec_hash for w in workflows})
         rows: list[dict[str, Any]] = []
         looked_at: list[tuple[ScheduledWorkflow, Cursor]] = []
         for workflow in workflows:
-            schedule = self._book.graphs.get(workflow.spec_hash).spec.schedule
-            unfinished = self._book.unfinished(workflow.workflow_id)
-            room = max(0, workflow.max_active_runs - unfinished)
-            due = due_runs(schedule, Cursor(workflow.last_dates, workflow.next_dates), now, room, unfinished)
-            rows += [row_from_run(_scheduled_run(workflow, dates, now), workflow.file) for dates in due.runs]
-            looked_at.append((workflow, due.cursor))
+            with self._aside.guard(workflow.workflow_id):
+                due = self._due(workflow, now)
+                rows += [row_from_run(_scheduled_run(workflow, dates, now), workflow.file) for dates in due.runs]
+                looked_at.append((workflow, due.cursor))
             if len(rows) >= BATCH:
                 break
+        if not looked_at:
+            return [], True
         with self._database.fenced(fence.only({w.shard for w, _ in looked_at})) as connection:
             made = create_runs(connection, rows)
             # A date that a manual run holds makes no run: only those made fill the room.
@@ -96,6 +106,12 @@ class Schedules:
         for _, after in moves:
             self._book.refresh(after)
         return made, True
+
+    def _due(self, workflow: ScheduledWorkflow, now: datetime) -> Due:
+        schedule = self._book.graphs.get(workflow.spec_hash).spec.schedule
+        unfinished = self._book.unfinished(workflow.workflow_id)
+        room = max(0, workflow.max_active_runs - unfinished)
+        return due_runs(schedule, Cursor(workflow.last_dates, workflow.next_dates), now, room, unfinished)
 
     def _is_full(self, workflow: ScheduledWorkflow, filled: Counter[str]) -> bool:
         return self._book.unfinished(workflow.workflow_id) + filled[workflow.workflow_id] >= workflow.max_active_runs

@@ -17,6 +17,7 @@ from piper.core.run import Begin, Due, PastChanged, RunEvent, RunOverdue, step
 from piper.core.starts import OWN_LANE, lane_of
 from piper.model.errors import FenceLost, GuardFailed
 from piper.model.events import BackfillCommand, PauseChanged, RunQueued, SpecPublished
+from piper.model.ids import shard_of
 from piper.model.run import Identity, Run, TaskInstance
 from piper.model.states import RunState, RunType, TaskState
 from piper.model.workflow import ScheduledWorkflow
@@ -24,6 +25,7 @@ from piper.scheduler.assets import AssetNews, AssetQueues
 from piper.scheduler.backfills import Backfills
 from piper.scheduler.book import RunBook, WorkflowRuns
 from piper.scheduler.commit import Batch
+from piper.scheduler.quarantine import Quarantine
 from piper.scheduler.repinning import on_wanted_version
 from piper.scheduler.schedules import Schedules
 from piper.scheduler.triggers import concern_the_triggerer
@@ -84,8 +86,9 @@ class SchedulerService(Service):
         self._cancel = cancel
         self._by_time = by_time
         self.book = RunBook(database)
-        self._schedules = Schedules(database, self.book)
-        self._assets = AssetQueues(database, self.book)
+        self._aside = Quarantine[str]("workflow", "it is published, paused or unpaused")
+        self._schedules = Schedules(database, self.book, self._aside)
+        self._assets = AssetQueues(database, self.book, self._aside)
         self._backfills = Backfills(database, self.book)
         self._epochs: Mapping[int, int] = {}
         self._news: dict[int, list[RunEvent]] = {}
@@ -96,10 +99,18 @@ class SchedulerService(Service):
         """Runs that look at a run's tasks because they depend on their past."""
         self._schedules_looked_at: float | None = None
         self._troubles: Counter[int] = Counter()
-        self.quarantine: dict[int, str] = {}
+        self.quarantine = self.book.quarantine.reasons
         """Runs that cannot be decided, and why."""
         self.counters: Counter[str] = Counter()
         """events, steps, commits, guard_failures, fence_losses, refused …: for telemetry."""
+
+    @property
+    def quarantined(self) -> Mapping[str, int]:
+        return {
+            "run": len(self.quarantine),
+            "workflow": len(self._aside),
+            "backfill": len(self._backfills.quarantine),
+        }
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -171,6 +182,7 @@ class SchedulerService(Service):
     def _lose(self, shards: Collection[int]) -> None:
         if shards:
             self._backfills.forget(shards)
+            self._aside.release_if(lambda workflow_id: shard_of(workflow_id) in shards)
             self.book.forget_shards(shards)
             self._epochs = {s: e for s, e in self._epochs.items() if s not in shards}
 
@@ -217,6 +229,7 @@ class SchedulerService(Service):
         for s in events:
             batch.events.append(s.id)
             batch.shards.add(s.shard)
+            self._aside.release(_workflow_of(s))
             workflow = workflows.get(_workflow_of(s))
             if workflow is None:
                 continue
@@ -306,6 +319,8 @@ class SchedulerService(Service):
         inbox: dict[int, list[RunEvent]] = {}
         consumed: dict[int, list[StoredEvent]] = {}
         for s in stored:
+            if s.run is not None and s.run in self.quarantine:
+                continue  # it waits
             if s.run is None or s.run not in self.book.runs:  # of a run that is gone
                 batch.events.append(s.id)
                 batch.shards.add(s.shard)
@@ -563,7 +578,12 @@ def _has_yet_to_begin(runs: Sequence[Run]) -> bool:
 def _deadline(memory: RunMemory) -> datetime | None:
     """When a running run has taken too long."""
     timeout, started = memory.graph.spec.run_timeout, memory.run.started_at
-    return None if timeout is None or started is None else started + timeout
+    if timeout is None or started is None:
+        return None
+    try:
+        return started + timeout
+    except OverflowError:  # after the end of the calendar: never
+        return None
 
 
 def _workflow_of(stored: StoredEvent) -> str:

@@ -15,11 +15,12 @@ from sqlalchemy import Connection
 from piper.model.events import RunQueued
 from piper.model.ids import UNMAPPED, instance_id
 from piper.model.run import Run, TaskInstance
-from piper.model.spec import LiteralLength, TaskSpec, WorkflowSpec
+from piper.model.spec import LiteralLength, TaskSpec, WorkflowSpec, encode_spec, spec_hash
 from piper.model.states import RunState, TaskState
 from piper.store.events import append_events, event_row
 from piper.store.instances import insert_instances
 from piper.store.runs import move_runs
+from piper.store.workflows import store_specs
 
 
 def begin_alone(
@@ -27,14 +28,17 @@ def begin_alone(
 ) -> None:
     """Make the instances of a queued run, of which this one is to run next, and tell the run's owner.
 
-    It has no retries: a person looks on, and sees why it failed.
+    It has no retries: a person looks on, and sees why it failed. Nor is the end of such a run called back.
     """
+    body = encode_spec(replace(spec, callbacks=()))
+    digest = spec_hash(body)
+    store_specs(connection, {digest: body.decode()})
     made = [
         (run, task, TaskInstance(id=instance_id(run.id, ordinal), task_id=task.task_id, map_index=index, **how))
         for ordinal, (task, index, how) in enumerate(_instances(spec, task_id, map_index, now))
     ]
     insert_instances(connection, made, now)
-    begun = replace(run, state=RunState.RUNNING, started_at=now, next_ordinal=len(made))
+    begun = replace(run, state=RunState.RUNNING, spec_hash=digest, started_at=now, next_ordinal=len(made))
     move_runs(connection, [(run, begun)])
     append_events(connection, [event_row(run.shard, run.id, RunQueued(run.id), now)])
 

@@ -22,16 +22,24 @@ def _from_row(row: Row[Any]) -> ScheduledWorkflow:
 
 
 def due_workflows(
-    connection: Connection, shards: Collection[int], now: datetime, limit: int
+    connection: Connection, shards: Collection[int], now: datetime, limit: int, except_ids: Collection[str] = ()
 ) -> list[ScheduledWorkflow]:
-    """Unpaused workflows whose next run's moment has come, the longest overdue first."""
-    rows = connection.execute(_of_shards(_DUE, shards), {"now": now, "limit": limit})
+    """Unpaused workflows whose next run's moment has come, the longest overdue first.
+
+    Arguments:
+        except_ids: workflows in quarantine, which must not fill the batch for ever.
+    """
+    rows = connection.execute(_of_shards(_DUE, shards, except_ids), {"now": now, "limit": limit})
     return [w for w in map(_from_row, rows) if w.shard in shards]
 
 
-def _of_shards(statement: Select[Any], shards: Collection[int]) -> Select[Any]:
+def _of_shards(statement: Select[Any], shards: Collection[int], except_ids: Collection[str]) -> Select[Any]:
     """Only of these shards, before the limit: what another owner is behind with must not fill it and hide ours."""
-    return statement if len(shards) >= SHARDS else statement.where(table.c.shard.in_(sorted(shards)))
+    if len(shards) < SHARDS:
+        statement = statement.where(table.c.shard.in_(sorted(shards)))
+    if except_ids:
+        statement = statement.where(table.c.workflow_id.not_in(sorted(except_ids)))
+    return statement
 
 
 _DUE = (
@@ -42,9 +50,9 @@ _DUE = (
 )
 
 
-def next_moment(connection: Connection) -> datetime | None:
-    """When the next scheduled run of any workflow is due."""
-    return connection.execute(_NEXT).scalar()
+def next_moment(connection: Connection, shards: Collection[int], except_ids: Collection[str] = ()) -> datetime | None:
+    """When the next scheduled run of any workflow of these shards is due."""
+    return connection.execute(_of_shards(_NEXT, shards, except_ids)).scalar()
 
 
 _NEXT = select(func.min(table.c.next_run_after))
@@ -60,9 +68,15 @@ def workflows_by_id(connection: Connection, ids: Collection[str]) -> dict[str, S
     return found
 
 
-def unplanned_workflows(connection: Connection, shards: Collection[int], limit: int) -> list[ScheduledWorkflow]:
-    """Workflows whose cursor must be computed anew: a new version, a pause, a run that made room."""
-    rows = connection.execute(_of_shards(_UNPLANNED, shards), {"limit": limit})
+def unplanned_workflows(
+    connection: Connection, shards: Collection[int], limit: int, except_ids: Collection[str] = ()
+) -> list[ScheduledWorkflow]:
+    """Workflows whose cursor must be computed anew: a new version, a pause, a run that made room.
+
+    Arguments:
+        except_ids: workflows in quarantine.
+    """
+    rows = connection.execute(_of_shards(_UNPLANNED, shards, except_ids), {"limit": limit})
     return [w for w in map(_from_row, rows) if w.shard in shards]
 
 

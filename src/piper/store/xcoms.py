@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Insert, bindparam, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
+from piper.model.wire import INLINE_XCOM
 from piper.store.schema import run, xcom
 
 
@@ -126,6 +128,14 @@ _SPAN = (
     .offset(bindparam("start"))
     .limit(bindparam("limit"))
 )
+_LENGTHS = (
+    select(func.coalesce(func.length(xcom.c.value), 0))
+    .where(*_OF_TASK)
+    .order_by(xcom.c.map_index)
+    .offset(bindparam("start"))
+    .limit(bindparam("limit"))
+)
+"""Of a binary value both databases know its length without reading it."""
 
 
 def count_values(connection: Connection, run_number: int, task_id: str, key: str) -> int:
@@ -134,10 +144,17 @@ def count_values(connection: Connection, run_number: int, task_id: str, key: str
 
 
 def span_of_values(
-    connection: Connection, run_number: int, task_id: str, key: str, start: int, limit: int
+    connection: Connection, run_number: int, task_id: str, key: str, start: int, limit: int, room: int
 ) -> list[tuple[int, StoredXCom]]:
-    """The values that a task's instances have pushed, by map index, from position `start` on."""
+    """The values that a task's instances have pushed, by map index, from position `start` on.
+
+    Arguments:
+        room: bytes of inline values to read at most, beyond the first.
+    """
     bounds: dict[str, Any] = {"run": run_number, "task_id": task_id, "key": key, "start": start, "limit": limit}
+    if limit * INLINE_XCOM > room:  # it could be more
+        lengths = connection.execute(_LENGTHS, bounds).scalars().all()
+        bounds["limit"] = max(1, sum(total <= room for total in accumulate(lengths)))
     return [(row[0], StoredXCom._make(row[1:])) for row in connection.execute(_SPAN, bounds)]
 
 

@@ -107,7 +107,8 @@ class Questions:
         values: list[tuple[int, bytes]] = []
         room = PAGE_BYTES
         if limit > 0:
-            for map_index, stored in span_of_values(connection, run, question.task_id, question.key, start, limit):
+            found = span_of_values(connection, run, question.task_id, question.key, start, limit, room)
+            for map_index, stored in found:
                 room -= self._values.size(stored)
                 if values and room < 0:
                     break

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from piper.logs import Chunk, FolderReader, LogLine, parse_line
 from piper.model.ids import attempt_of_log, log_folder, log_path
 from piper.model.states import FINISHED, RunState, TaskState
@@ -19,6 +21,9 @@ from piper.store.listings import AnyRow
 from piper.web.parts import WebParts
 
 CHUNK = 64 << 10
+
+PAUSE_PER_TASK = 0.0003
+"""Seconds between two readings of a run's tasks, for each of them: 3 s for 10,000, of which reading takes some 2 %."""
 
 News = list[tuple[str, dict[str, Any]]]
 """(name of the event, its data), in order."""
@@ -79,7 +84,11 @@ class LogFollower:
 
 
 class RunFollower:
-    """A run: its state, the states of its tasks, and on demand every line that they write."""
+    """A run: its state, the states of its tasks, and on demand every line that they write.
+
+    What it costs to read the states of all its tasks grows with their number, so that they are read the less often the
+    more they are (PAUSE_PER_TASK); at once when the run itself has begun, ended or been cleared.
+    """
 
     def __init__(self, parts: WebParts, run: int, *, with_logs: bool) -> None:
         self.ended = False
@@ -89,20 +98,24 @@ class RunFollower:
         self._told_run: tuple[RunState, int] | None = None
         self._told: dict[int, tuple[TaskState, int]] = {}
         """Instance → the state and try that have been told."""
+        self._names: dict[int, tuple[str, int]] = {}
+        """Instance → its task and map index."""
+        self._next_reading = float("-inf")
 
     def look(self) -> News | None:
         """What changed; None when nothing did."""
         with self._parts.database.read() as connection:
             # The run is read first: when it has ended, what is read of its tasks and logs after that is their end.
             run = listings.find_run(connection, self._run)
-            rows = listings.instance_states(connection, self._run)
-        if run is None:
-            self.ended = True
-            return [("end", {"state": None})]
-        # Lines before states: what a task wrote is told before how it ended.
-        news, behind = self._new_lines(rows)
+            if run is None:
+                self.ended = True
+                return [("end", {"state": None})]
+            moved = (run.state, run.clears) != self._told_run
+            # Before the lines, which are told first: what a task wrote is told before how it ended.
+            rows = self._read_tasks(connection) if moved or self._is_due() else ()
+        news, behind = self._new_lines()
         news += self._changed_tasks(rows)
-        if (run.state, run.clears) != self._told_run:
+        if moved:
             self._told_run = (run.state, run.clears)
             news.append(("run", {"id": run.id, "run_id": run.run_id, "state": run.state, "reason": run.reason}))
         if run.state.finished and not behind:
@@ -110,22 +123,34 @@ class RunFollower:
             news.append(("end", {"state": run.state}))
         return news or None
 
+    def _is_due(self) -> bool:
+        return self._parts.clock.monotonic() >= self._next_reading
+
+    def _read_tasks(self, connection: Connection) -> Sequence[AnyRow]:
+        rows = listings.instance_states(connection, self._run)
+        self._names = {row.id: (row.task_id, row.map_index) for row in rows}
+        self._next_reading = self._parts.clock.monotonic() + PAUSE_PER_TASK * len(rows)
+        return rows
+
     def _changed_tasks(self, rows: Sequence[AnyRow]) -> News:
         changed = [row for row in rows if self._told.get(row.id) != (row.state, row.try_number)]
         self._told |= {row.id: (row.state, row.try_number) for row in changed}
         return [("tasks", {"tasks": [_task_news(row) for row in changed]})] if changed else []
 
-    def _new_lines(self, rows: Sequence[AnyRow]) -> tuple[News, bool]:
+    def _new_lines(self) -> tuple[News, bool]:
         """The new lines of every log; and whether there are more, for the next look."""
-        news: News = []
         if self._logs is None:
-            return news, False
-        found = self._logs.look()
-        by_id = {row.id: row for row in rows} if found else {}
-        for name, chunk in found:
-            attempt = attempt_of_log(self._run, name)
-            if attempt is not None and attempt[0] in by_id:
-                news.append(("log", _log_news(by_id[attempt[0]], attempt[1], chunk)))
+            return [], False
+        found = [(attempt, chunk) for name, chunk in self._logs.look() if (attempt := attempt_of_log(self._run, name))]
+        if any(instance not in self._names for (instance, _), _ in found):
+            with self._parts.database.read() as connection:
+                self._read_tasks(connection)  # for their names: what became of them is told after their lines
+            self._next_reading = float("-inf")
+        news: News = [
+            ("log", _log_news(*self._names[instance], of_try, chunk))
+            for (instance, of_try), chunk in found
+            if instance in self._names
+        ]
         return news, self._logs.behind
 
 
@@ -140,10 +165,10 @@ def _task_news(row: AnyRow) -> dict[str, Any]:
     }
 
 
-def _log_news(row: AnyRow, of_try: int, chunk: Chunk) -> dict[str, Any]:
+def _log_news(task_id: str, map_index: int, of_try: int, chunk: Chunk) -> dict[str, Any]:
     return {
-        "task_id": row.task_id,
-        "map_index": row.map_index,
+        "task_id": task_id,
+        "map_index": map_index,
         "try_number": of_try,
         "lines": [line_view(line) for line in log_lines(chunk)],
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from piper.artifacts import ArtifactStore
@@ -11,7 +11,7 @@ from piper.logs import LogStore
 from piper.secrets import Keys
 from piper.service import Clock, Service, Wakeups
 from piper.settings import Settings
-from piper.store.database import Database
+from piper.store.database import Database, Fence
 from piper.web.policy import Principal
 
 
@@ -33,3 +33,5 @@ class WebParts:
     """With which variables and connections are sealed."""
     services: Sequence[Service] = ()
     """The services of this process, whose health is told."""
+    terms: Mapping[str, Callable[[], Fence | None]] = field(default_factory=dict)
+    """Name of such a service → the term under which it writes, None while it may not write at all."""

@@ -35,7 +35,7 @@ class Receipt(BaseModel):
     workflow_id: str
     run_id: str | None = Field(default=None, description="The run; null for a command to the workflow.")
     command: str = Field(description="clear, mark, cancel, pause, unpause, resume.")
-    runs: int = Field(default=1, description="How many runs it is about.")
+    runs: int = Field(default=0, description="How many runs it is about; 0 for a command to the workflow.")
     affected: list[dict[str, object]] = Field(default=[], description="The task instances that it names.")
 
 

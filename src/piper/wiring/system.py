@@ -171,6 +171,7 @@ class System:
                     snapshots=snapshots.trees,
                     keys=keys,
                     services=(self.scheduler, self.executor, self.triggerer, self.serializer),
+                    terms={name: ownership.fence for name, ownership in self._ownerships.items()},
                 )
             ),
             settings,

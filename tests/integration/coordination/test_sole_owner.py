@@ -63,6 +63,22 @@ def test_one_that_was_taken_over_is_refused_and_then_writes_no_more(
     successor.leave()
 
 
+def test_one_that_was_taken_over_and_has_nothing_to_write_notices_it_all_the_same(
+    make: Callable[[], SoleOwner],
+) -> None:
+    zombie, successor = make(), make()
+    zombie.join()
+    zombie.tick()
+    assert zombie.fence() is not None
+    successor.take_over()
+    zombie.tick()
+    assert zombie.fence() is None
+    successor.tick()
+    assert successor.fence() is not None
+    zombie.leave()
+    successor.leave()
+
+
 def test_who_took_over_holds_the_lock_once_the_other_is_gone(make: Callable[[], SoleOwner], tmp_path: Path) -> None:
     zombie, successor = make(), make()
     zombie.join()

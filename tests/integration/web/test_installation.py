@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -13,9 +14,11 @@ from piper.model.errors import StoreUnavailable
 from piper.model.events import PauseChanged
 from piper.model.ids import EXECUTOR_SHARD
 from piper.model.states import RunState, TaskState
+from piper.service import Service, Signal
 from piper.store import schema
-from piper.store.database import Database
+from piper.store.database import Database, Fence
 from piper.store.events import append_events, event_row
+from piper.web.parts import WebParts
 from piper.web.server import WebServer
 from tests.integration.web.conftest import Caller
 from tests.integration.web.rows import THEN, Rows
@@ -73,6 +76,28 @@ def test_probes_need_no_token_and_tell_whether_the_database_answers(caller: Call
     assert client.get("/health/live").json() == {"status": "ok"}
     ready = client.get("/health/ready")
     assert (ready.status_code, ready.json()["database"]) == (200, "ok")
+
+
+class Idle(Service):
+    """A service that has nothing to do."""
+
+    def tick(self) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize(("term", "code", "status"), [(Fence("me", {}), 200, "ok"), (None, 503, "degraded")])
+def test_a_server_is_ready_while_its_services_may_write(
+    caller: Caller, parts: WebParts, server: WebServer, term: Fence | None, code: int, status: str
+) -> None:
+    service = Idle("scheduler", Signal())
+    service.start()
+    server.app.state.parts = replace(parts, services=(service,), terms={"scheduler": lambda: term})
+    client = caller("")
+    for path in ("/health", "/health/ready"):
+        found = client.get(path)
+        assert (found.status_code, found.json()["status"]) == (code, status)
+    assert client.get("/api/v1/health").json()["services"][0]["may_write"] is (term is not None)
+    service.stop()
 
 
 def test_a_server_whose_database_is_away_is_not_ready_but_lives(

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy
 
 from piper.logs import LogWriter, Masker
 from piper.model.errors import StoreUnavailable
 from piper.model.ids import instance_id, log_path
 from piper.model.run import Run
 from piper.model.states import RunState, TaskState
+from piper.store.database import Database
+from piper.web.following import PAUSE_PER_TASK, RunFollower
 from piper.web.parts import WebParts
 from piper.web.server import WebServer
+from tests.clock import FakeClock
 from tests.integration.web.conftest import Caller
 from tests.integration.web.rows import Rows
 
@@ -173,6 +178,47 @@ def test_a_run_is_followed_without_lines_unless_they_are_asked_for(
     rows.change_run(run, state=RunState.SUCCESS)
     with root.stream("GET", f"/api/v1/runs/{run.id}/events", headers=STREAM) as reply:
         assert {name for name, _, _ in events(reply)} == {"tasks", "run", "end"}
+
+
+def test_the_tasks_of_a_large_run_are_read_the_less_often_the_more_they_are(
+    parts: WebParts, rows: Rows, run: Run, database: Database
+) -> None:
+    for ordinal in range(1, 200):
+        rows.instance(run, "many", TaskState.RUNNING, ordinal, map_index=ordinal)
+    clock = FakeClock()
+    statements: list[str] = []
+    sqlalchemy.event.listen(database.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    follower = RunFollower(replace(parts, clock=clock), run.id, with_logs=False)
+
+    def told(kind: str) -> list[dict[str, Any]]:
+        return [data for name, data in follower.look() or () if name == kind]
+
+    assert len(told("tasks")[0]["tasks"]) == 200
+    rows.change_instance(instance_id(run.id, 7), state=TaskState.SUCCESS)
+    statements.clear()
+    for _ in range(10):
+        assert follower.look() is None
+    assert not any("task_instance" in statement for statement in statements)
+    clock.advance(200 * PAUSE_PER_TASK)
+    assert [task["state"] for task in told("tasks")[0]["tasks"]] == ["success"]
+    rows.change_instance(instance_id(run.id, 8), state=TaskState.FAILED)
+    rows.change_run(run, state=RunState.FAILED)
+    assert [name for name, _ in follower.look() or ()] == ["tasks", "run", "end"], "at once when the run has ended"
+
+
+def test_the_lines_of_a_task_that_has_come_since_the_last_reading_are_told_under_its_name(
+    parts: WebParts, rows: Rows, run: Run
+) -> None:
+    follower = RunFollower(replace(parts, clock=FakeClock()), run.id, with_logs=True)
+    follower.look()
+    rows.instance(run, "new", TaskState.RUNNING, 1)
+    writer = parts.logs.begin(log_path(instance_id(run.id, 1), 1), Masker())
+    writer.write(b"here\n")
+    writer.close()
+    (name, data), *_ = follower.look() or ()
+    assert (name, data["task_id"], texts(data)) == ("log", "new", ["here"])
+    (name, data), *_ = follower.look() or ()
+    assert (name, [task["task_id"] for task in data["tasks"]]) == ("tasks", ["new"])
 
 
 def test_a_stream_that_its_client_left_is_forgotten(root: httpx.Client, run: Run, server: WebServer) -> None:

@@ -125,7 +125,7 @@ def test_a_pause_that_the_owner_applies_is_answered_200(root: httpx.Client, rows
     rows.workflow("sales")
     reply = root.patch("/api/v1/workflows/sales", json={"paused": True})
     assert reply.status_code == 200
-    assert reply.json() == {"workflow_id": "sales", "run_id": None, "command": "pause", "affected": []}
+    assert reply.json() == {"workflow_id": "sales", "run_id": None, "command": "pause", "runs": 0, "affected": []}
     assert [each.event for each in owner.applied] == [PauseChanged("sales", True)]
     assert root.get("/api/v1/workflows/sales").json()["paused"] is True
 

@@ -306,7 +306,7 @@ def test_a_task_that_is_cancelled_while_its_start_is_asked_does_not_begin_and_is
 
         one.grant = cancel_and_grant
         one.dispatch("waits", identity=identity)
-        assert one.report_of(identity).event == Failed(identity, "ended: no longer wanted", outside=True)
+        assert one.report_of(identity).event == Failed(identity, "ended: no longer wanted")
         assert not (tmp_path / "pid").exists()
 
 

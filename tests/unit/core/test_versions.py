@@ -5,6 +5,7 @@ from __future__ import annotations
 from piper.core.graph import Graph
 from piper.core.memory import Changes, RunMemory
 from piper.core.run import Begin, step
+from piper.core.triggers import StopTrigger
 from piper.model.events import Clear, InstanceRef, Succeeded
 from piper.model.spec import LiteralLength, ResultLength, RetrySpec, TaskSpec, WorkflowSpec
 from piper.model.states import RunState, TaskState
@@ -55,6 +56,14 @@ def test_what_runs_of_a_vanished_task_is_ended_and_its_last_words_are_not_refuse
     play.repin(workflow(task("a")), "a")
     assert running in play.cancelled
     assert play.say(Succeeded(running)).refused == []
+
+
+def test_the_trigger_of_a_vanished_task_that_waits_is_stopped():
+    play = Repinned(workflow(task("a"), task("waits")))
+    play.defer("waits")
+    waiting = play.identity("waits")
+    play.repin(workflow(task("a")))
+    assert StopTrigger(waiting, over=True) in play.last.effects
 
 
 def test_a_running_run_goes_on_with_what_is_new():

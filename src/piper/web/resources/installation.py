@@ -58,6 +58,12 @@ class ServiceView(BaseModel):
     name: str
     running: bool
     failures: int = Field(description="Ticks in a row that failed.")
+    quarantined: dict[str, int] = Field(
+        description="Kind of thing → how many of them it cannot decide and has put aside; the log says which and why."
+    )
+    may_write: bool = Field(
+        description="False after another process has taken over, and while this one gives no signs of life."
+    )
 
 
 class HealthView(BaseModel):
@@ -109,7 +115,7 @@ async def probe_live() -> dict[str, str]:
 @probes.get("/health", PUBLIC, include_in_schema=False)
 @probes.get("/health/ready", PUBLIC, response_model=HealthView, responses={503: {"model": HealthView}})
 def probe_ready(call: CurrentCall) -> Response:
-    """Answer 200 when the process can serve: its database answers and its services run; else 503."""
+    """Answer 200 when the process can serve: its database answers, its services run and may write; else 503."""
     health = _health(call.parts)
     return JSONResponse(health.model_dump(mode="json"), 200 if health.status == "ok" else 503)
 
@@ -127,14 +133,21 @@ def show_metrics(call: CurrentCall) -> Response:
 
 def _health(parts: WebParts) -> HealthView:
     services = [
-        ServiceView(name=service.name, running=service.running, failures=service.failures) for service in parts.services
+        ServiceView(
+            name=service.name,
+            running=service.running,
+            failures=service.failures,
+            quarantined=dict(service.quarantined),
+            may_write=service.name not in parts.terms or parts.terms[service.name]() is not None,
+        )
+        for service in parts.services
     ]
     database: Literal["ok", "unavailable"] = "ok"
     try:
         ping(parts.database)
     except StoreUnavailable:
         database = "unavailable"
-    well = database == "ok" and all(service.running and service.failures < 3 for service in services)
+    well = database == "ok" and all(one.running and one.failures < 3 and one.may_write for one in services)
     return HealthView(status="ok" if well else "degraded", version=__version__, database=database, services=services)
 
 
@@ -158,6 +171,8 @@ class _Readings(Collector):
         yield _by_label("piper_service_up", "Whether the service's thread runs.", "service", running)
         failures = {service.name: service.failures for service in services}
         yield _by_label("piper_service_failures", "Ticks in a row that failed.", "service", failures)
+        aside = {kind: count for service in services for kind, count in service.quarantined.items()}
+        yield _by_label("piper_quarantined", "What cannot be decided and is put aside.", "kind", aside)
 
 
 def _by_label(name: str, text: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:

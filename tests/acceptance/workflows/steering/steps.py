@@ -7,7 +7,7 @@ from pathlib import Path
 
 from piper.operators.bash import BashOperator
 from piper.operators.empty import EmptyOperator
-from piper.sdk import DAG, Param, task
+from piper.sdk import DAG, Asset, Param, task
 
 START = datetime(2026, 1, 1)
 
@@ -101,3 +101,6 @@ with DAG("endless", schedule=None, start_date=START, tags=["a tag"], description
         raise ValueError("again")
 
     again()
+
+with DAG("hears", schedule=[Asset("orders"), Asset("customers")], start_date=START):
+    EmptyOperator(task_id="heard")
