@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from unittest import mock
@@ -23,13 +23,17 @@ def small_chunks() -> AbstractContextManager[object]:
     return mock.patch.multiple(backfills, CHUNK=3, RERUNS=1)
 
 
-def play(seed: int, mutation: str = "") -> str:
-    """Play one seed to its end. Returns what was broken, or an empty string."""
+def play(seed: int, mutation: str = "", talk: Callable[[str], None] = lambda _: None) -> str:
+    """Play one seed to its end. Returns what was broken, or an empty string.
+
+    Arguments:
+        talk: called with each move.
+    """
     logging.disable(logging.CRITICAL)  # a play provokes every error there is
     folder = MEMORY if MEMORY.is_dir() else None
     broken = MUTATIONS[mutation]() if mutation else contextlib.nullcontext()
     with tempfile.TemporaryDirectory(dir=folder) as path, broken, small_chunks():
-        world = World(seed, Path(path))
+        world = World(seed, Path(path), talk)
         try:
             world.play(MOVES)
         except Exception as error:

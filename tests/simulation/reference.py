@@ -378,17 +378,20 @@ def _length_of_result(spec: WorkflowSpec, rows: Rows, source: str) -> int | None
 
 def _states_of_sources(spec: WorkflowSpec, rows: Rows, task: TaskSpec) -> dict[Place, str]:
     """The results that it is mapped over and will not have, and why."""
-    mapping, found = mapping_of(spec, task), {}
-    waiting = [] if mapping is None else [mapping]
-    while waiting:
-        match waiting.pop():
-            case ResultLength(source):
-                at = rows.get((source, -1))
-                if at is not None and at.state in FINISHED and at.state != "success":
-                    found[source, -1] = at.state
-            case ZipLength(sources=parts) | ConcatLength(sources=parts) | ProductLength(sources=parts):
-                waiting += parts
-    return found
+    mapping = mapping_of(spec, task)
+    places = [(source, -1) for source in _sources_of(mapping)]
+    ended = {place: rows[place].state for place in places if place in rows and rows[place].state in FINISHED}
+    return {place: state for place, state in ended.items() if state != "success"}
+
+
+def _sources_of(mapping: LengthExpression | None) -> set[str]:
+    """The tasks whose results decide a length."""
+    match mapping:
+        case ResultLength(source):
+            return {source}
+        case ZipLength(sources=parts) | ConcatLength(sources=parts) | ProductLength(sources=parts):
+            return set[str]().union(*map(_sources_of, parts))
+    return set()
 
 
 def _fitted(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int) -> set[str]:
@@ -398,7 +401,10 @@ def _fitted(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int) -> set[s
         return {"ran"}
     length = length_of(spec, rows, mapping)
     if length is None:
-        return set()
+        sources = _sources_of(mapping)
+        if any(at.state not in FINISHED for (name, _), at in rows.items() if name in sources):
+            return set()
+        return {"ran"} if index >= 0 else {"upstream_failed"}
     if index < 0:
         return {"expanded"} if length else {"skipped"}
     return {"ran"} if index < length else {"removed"}

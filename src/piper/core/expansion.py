@@ -21,9 +21,11 @@ def fit(draft: Draft, node: Node, key: Key, ti: TaskInstance) -> Verdict:
         return Verdict.RUN if key[1] < draft.size_of(node.index) else Verdict.WAIT
     assert node.length is not None
     length = length_of(node.length, partial(_result_length, draft))
-    if length is None:  # a source that is made to run again may return another list: not before that is known
-        known = not any(draft.open_of(source) for source in node.length_sources)
-        return Verdict.RUN if known and key[1] != UNMAPPED else Verdict.WAIT
+    if length is None:
+        if any(draft.open_of(source) for source in node.length_sources):
+            return Verdict.WAIT  # also if it has been expanded: what is made to run again may return another list
+        # There will be no list: a source was marked, or ended by its trigger, or has nothing to execute.
+        return Verdict.FAIL if key[1] == UNMAPPED else Verdict.RUN
     draft.resized.add(node.index)
     if key[1] == UNMAPPED:
         if length == 0:

@@ -322,6 +322,26 @@ def test_a_task_mapped_over_nothing_is_skipped():
     assert (play.states["x"], play.run.state) == ("skipped", RunState.SUCCESS)
 
 
+def test_a_task_mapped_over_a_success_without_a_list_fails_for_its_sake_and_what_is_below_goes_on():
+    spec = workflow(
+        task("list"),
+        task("x", "list", mapped=ResultLength("list")),
+        task("end", "x", trigger_rule=TriggerRule.ALL_DONE),
+    )
+    play = Play(spec)
+    play.say(Mark(7, (InstanceRef("list"),), TaskState.SUCCESS))
+    assert play.states == {"list": "success", "x": "upstream_failed", "end": "scheduled"}
+
+
+def test_what_is_expanded_already_runs_as_it_is_if_there_is_no_other_list():
+    play = Play(workflow(task("list"), task("x", "list", mapped=ResultLength("list"))))
+    play.succeed("list", length=2)
+    play.say(Clear(7, (InstanceRef("list"), InstanceRef("x"))))
+    assert play.states == {"list": "scheduled", "x[0]": "none", "x[1]": "none"}
+    play.say(Mark(7, (InstanceRef("list"),), TaskState.SUCCESS))
+    assert play.states == {"list": "success", "x[0]": "scheduled", "x[1]": "scheduled"}
+
+
 def test_a_mapped_task_shares_the_fate_of_what_it_is_mapped_over_whatever_its_rule():
     spec = workflow(task("list"), task("x", "list", mapped=ResultLength("list"), trigger_rule=TriggerRule.ALL_DONE))
     assert states_of(spec, {"list": "failed"})["x"] == "upstream_failed"
