@@ -36,7 +36,8 @@ from piper.store.backfills import (
 )
 from piper.store.database import Database, Fence
 from piper.store.pools import Pool, create_pool
-from piper.store.runs import create_runs, row_from_run
+from piper.store.runs import create_runs, deleted_runs, row_from_run
+from piper.store.xcoms import artifacts_in_use
 from tests.backfills import a_backfill
 from tests.conformance.test_assets import ORDERS, ORDERS_KEY, Stage
 from tests.conformance.test_executor import Owning
@@ -183,6 +184,16 @@ def test_filling_and_cancelling_a_range_scans_nothing(world: World) -> None:
         assert count_runs(connection, [made.id]) == {made.id: {RunState.FAILED: 1, RunState.QUEUED: 1}}
         assert len(end_queued_runs(connection, made.id, 9, new_year)) == 1
         assert [each.id for each in unended_backfills(connection, range(SHARDS))] == [made.id]
+    assert plans.scans() == []
+
+
+def test_sweeping_leftovers_scans_nothing(world: World) -> None:
+    number = world.add_run()
+    world.push(number, "source", "x" * (100 << 10))
+    plans = Plans(world.database)
+    with plans.recorded(), world.database.read() as connection:
+        assert artifacts_in_use(connection, ["0" * 64, "1" * 64]) == set()
+        assert deleted_runs(connection, [number, number + 1]) == set()
     assert plans.scans() == []
 
 

@@ -141,6 +141,15 @@ def test_a_trigger_that_ends_its_task_ends_the_attempt_with_its_values(world: Wo
     assert world.xcoms()["t", "answer", -1] == b"42"
 
 
+def test_of_two_ends_that_a_trigger_says_the_first_stands(world: World, run: int) -> None:
+    identity = deferred(world, run)
+    assert world.report(TriggerFired(identity, end_state=TaskState.SUCCESS)).problem is None
+    told = world.events()
+    assert world.report(TriggerFired(identity, end_state=TaskState.SKIPPED)).problem is None
+    (attempt,) = world.attempts(identity.instance)
+    assert (attempt.state, world.events()) == (TaskState.SUCCESS, told)
+
+
 def test_an_attempt_that_began_with_its_wait_is_there_once_its_trigger_has_ended_it(world: World, run: int) -> None:
     begun = NOW - timedelta(minutes=5)
     identity = world.add_instance(run, state=TaskState.DEFERRED, started_at=begun)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,8 @@ def test_an_artifact_that_is_gone_fails_the_question_not_the_start(world: World)
     number = world.add_run()
     world.push(number, "source", LONG)
     with world.database.read() as connection:
-        world.artifacts.remove(connection.execute(xcom.select()).one().artifact)
+        artifact = connection.execute(xcom.select()).one().artifact
+    assert world.artifacts.collect(int(artifact[:2], 16), math.inf, lambda _: set()) == 1
     identity = world.add_instance(number, "mapped", map_index=0)
     assert world.start(identity).element is None
     assert world.problem(identity, wire.GetXCom("source", "return_value")).kind == "not_found"

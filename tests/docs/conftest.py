@@ -102,7 +102,8 @@ def instance(environment: dict[str, str], tmp_path_factory: pytest.TempPathFacto
     try:
         found = Instance(running, folder)
         deadline = time.monotonic() + PATIENCE
-        while not (home / "address").exists() or '"files": 0' in found.piper("bundles", "list", "-o", "json").stdout:
+        loaded = f'"files": {len(list(folder.iterdir()))},'
+        while not (home / "address").exists() or loaded not in found.piper("bundles", "list", "-o", "json").stdout:
             assert process.poll() is None, (home / "standalone.log").read_text()
             assert time.monotonic() < deadline, (home / "standalone.log").read_text()
             time.sleep(0.1)

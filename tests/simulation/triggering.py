@@ -9,7 +9,7 @@ from piper.model.run import Identity
 from piper.model.spec import AssetRef
 from piper.model.states import TaskState
 from piper.model.wire import Call, Report
-from piper.store.triggers import load_triggers, wanted_triggers
+from piper.store.triggers import StoredTrigger, load_triggers, wanted_triggers
 from tests.simulation.monitor import Broken
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Triggerer:
         self._database = world.database("triggerer")
         self._running: set[Identity] = set()
         self._fired: list[Report] = []
-        self._tasks: dict[Identity, tuple[str, str]] = {}
+        self._outlets: dict[Identity, int] = {}
 
     @property
     def running(self) -> bool:
@@ -37,8 +37,15 @@ class Triggerer:
             wanted = wanted_triggers(connection)
             stored = load_triggers(connection, sorted(one.instance for one in wanted))
         self._running = {one.identity for one in stored}
-        self._tasks |= {one.identity: (one.workflow_id, one.task_id) for one in stored}
+        self._outlets |= {one.identity: self._outlets_of(one) for one in stored}
         self._world.talk(f"the triggerer looks: {sorted(map(_numbers, self._running))}")
+
+    def _outlets_of(self, stored: StoredTrigger) -> int:
+        """How many assets its task changes by succeeding, in the version that its run is pinned to."""
+        monitor = self._world.monitor
+        tasks = monitor.version_of(monitor.runs[stored.identity.instance >> 24]).tasks
+        outlets = [outlet for task in tasks if task.task_id == stored.task_id for outlet in task.outlets]
+        return sum(isinstance(outlet, AssetRef) for outlet in outlets)
 
     def crash(self) -> None:
         """All that ran is gone, until it looks again."""
@@ -77,10 +84,7 @@ class Triggerer:
         if what == "end":
             end = dice.choice([TaskState.SUCCESS, TaskState.SKIPPED, TaskState.FAILED])
             if end is TaskState.SUCCESS:
-                workflow_id, task_id = self._tasks[identity]
-                tasks = self._world.specs[workflow_id].tasks  # what the newest version does not have has no outlets
-                outlets = [outlet for task in tasks if task.task_id == task_id for outlet in task.outlets]
-                self._world.ledger.changes[identity] = sum(isinstance(outlet, AssetRef) for outlet in outlets)
+                self._world.ledger.changes[identity] = self._outlets[identity]
             return Report(TriggerFired(identity, end_state=end))
         return Report(TriggerFired(identity, said))
 

@@ -91,6 +91,14 @@ class LogStore:
             offset = chunk.next
             yield chunk
 
+    def folders(self) -> list[str]:
+        """The folders at the top, in no order."""
+        try:
+            with os.scandir(self._root) as found:
+                return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+
     def delete(self, folder: str) -> None:
         """Delete every log of a folder. Does nothing if there is none. Raises like `reader`."""
         # Imported here: it brings compression libraries along, and the worker, which only writes, is to stay small.

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, literal_column, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, func, literal_column, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -74,6 +74,13 @@ def numbers_of_runs(connection: Connection, keys: Iterable[tuple[str, str]]) -> 
     here = tuple_(table.c.workflow_id, table.c.run_id).in_(sorted(keys))
     rows = connection.execute(select(table.c.workflow_id, table.c.run_id, table.c.id).where(here))
     return {(row.workflow_id, row.run_id): row.id for row in rows}
+
+
+def deleted_runs(connection: Connection, numbers: Sequence[int]) -> set[int]:
+    """Those of these numbers whose runs have been deleted; of those after the latest run nothing is known."""
+    latest = connection.execute(select(func.max(table.c.id))).scalar() or 0
+    there = connection.execute(select(table.c.id).where(table.c.id.in_(numbers))).scalars()
+    return {number for number in numbers if number < latest} - set(there)
 
 
 def create_run(

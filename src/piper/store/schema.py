@@ -395,6 +395,12 @@ xcom = Table(
     Column("artifact", Text),  # where a longer value lies in the artifact store
     Column("length", Integer),
     Column("created_at", Instant, nullable=False),
+    Index(  # for the sweep of artifacts that no value refers to
+        "ix_xcom_artifact",
+        "artifact",
+        sqlite_where=text("artifact IS NOT NULL"),
+        postgresql_where=text("artifact IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

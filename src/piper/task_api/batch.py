@@ -176,6 +176,7 @@ class Batch:
         elif isinstance(report.event, TriggerFired) and report.event.end_state is not None:
             ending = _ending(report, report.event.end_state, now)
             self._ended_by_triggers.append(ending._replace(started_at=execution.started_at))
+            executions[identity.instance] = execution._replace(attempt_state=report.event.end_state)
             self._xcoms += _keyed(execution, pushed)
         self._events.append(event_row(runs[execution.run].shard, execution.run, report.event, now))
 

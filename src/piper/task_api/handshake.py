@@ -71,7 +71,11 @@ def judge_report(execution: Execution | None, event: TaskEvent) -> Verdict:
     if execution is None or execution.identity != event.identity:
         return Verdict.STALE
     if isinstance(event, TriggerFired):
-        return Verdict.GRANT if execution.state is TaskState.DEFERRED else Verdict.STALE
+        if execution.state is not TaskState.DEFERRED:
+            return Verdict.STALE
+        # A trigger that ran twice may say two things: the end that was said first stands.
+        ended = execution.attempt_state not in (None, TaskState.DEFERRED)
+        return Verdict.REPEAT if ended else Verdict.GRANT
     if is_open(execution, event.identity):
         return Verdict.GRANT
     if isinstance(event, Lost) and execution.state is TaskState.QUEUED:

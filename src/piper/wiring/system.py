@@ -53,7 +53,7 @@ from piper.triggerer.desk import Desk
 from piper.triggerer.service import TriggererService
 from piper.web.app import create_app
 from piper.web.parts import WebParts
-from piper.web.retention import Retention
+from piper.web.retention import Leftovers, Retention
 from piper.web.server import WebServer
 from piper.web.tokens import authenticator, ensure_token
 from piper.wiring.told import WORKER, loader_of, trigger_options_of, worker_settings_of
@@ -158,6 +158,7 @@ class System:
             paused=settings.core.paused_at_creation,
             scan_seconds=settings.serializer.scan_interval.total_seconds(),
         )
+        logs = LogStore(home / "logs", settings.worker.log_limit, "web")
         self.web = WebServer(
             create_app(
                 WebParts(
@@ -166,7 +167,7 @@ class System:
                     clock=self._clock,
                     settings=settings,
                     authenticate=authenticator(self.token),
-                    logs=LogStore(home / "logs", settings.worker.log_limit, "web"),
+                    logs=logs,
                     artifacts=artifacts,
                     snapshots=snapshots.trees,
                     keys=keys,
@@ -176,7 +177,8 @@ class System:
             ),
             settings,
         )
-        self._retention = Retention(self._database, self._clock, settings.web.idempotency_retention)
+        leftovers = Leftovers(self._database, self._clock, artifacts, logs)
+        self._retention = Retention(self._database, self._clock, settings.web.idempotency_retention, leftovers)
         self._started: list[Part] = []
 
     @property

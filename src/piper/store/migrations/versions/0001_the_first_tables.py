@@ -552,6 +552,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run", "task_id", "key", "map_index", name=op.f("pk_xcom")),
         sqlite_with_rowid=False,
     )
+    op.create_index(
+        "ix_xcom_artifact",
+        "xcom",
+        ["artifact"],
+        unique=False,
+        sqlite_where=sa.text("artifact IS NOT NULL"),
+        postgresql_where=sa.text("artifact IS NOT NULL"),
+    )
     for statement in _AUDIT_GUARDS[op.get_bind().dialect.name]:
         op.execute(statement)
 
