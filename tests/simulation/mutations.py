@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import sqlalchemy
@@ -271,27 +271,35 @@ def without_limit_of_backfills() -> Iterator[None]:
         yield
 
 
-MUTATIONS: MappingProxyType[str, Callable[[], AbstractContextManager[None]]] = MappingProxyType(
+class Mutation(NamedTuple):
+    """One mechanism that can be broken."""
+
+    breaks: Callable[[], AbstractContextManager[None]]
+    seed: int
+    """A play that finds it out, as long as plays go as they do: it is tried first."""
+
+
+MUTATIONS: MappingProxyType[str, Mutation] = MappingProxyType(
     {
-        "no fence": without_fence,
-        "no start handshake": without_start_handshake,
-        "no source-state guard": without_source_states,
-        "no unique run key": without_unique_runs,
-        "no states of clears": without_states_of_clears,
-        "no removal of what vanished": without_removal,
-        "no second call of a lost callback": without_callbacks_of_losses,
-        "no callback with the end of its run": without_writing_callbacks,
-        "no cursor in the transaction": without_cursor_in_the_transaction,
-        "no limit of backfills": without_limit_of_backfills,
-        "news of assets not consumed": without_consuming_changes,
-        "events of assets not taken": without_taking_events,
-        "no resizing": without_resizing,
-        "no counting of instances": without_counting_instances,
-        "no watching of lengths": without_watching_lengths,
-        "no telling of watchers": without_telling_watchers,
-        "no decisions": without_decisions,
-        "no scope of teardowns": without_scope,
-        "triggers apart from their instances": without_trigger_transaction,
-        "fires without identity": without_identity_of_waits,
+        "no fence": Mutation(without_fence, 0),
+        "no start handshake": Mutation(without_start_handshake, 0),
+        "no source-state guard": Mutation(without_source_states, 12),
+        "no unique run key": Mutation(without_unique_runs, 1),
+        "no states of clears": Mutation(without_states_of_clears, 0),
+        "no removal of what vanished": Mutation(without_removal, 10),
+        "no second call of a lost callback": Mutation(without_callbacks_of_losses, 0),
+        "no callback with the end of its run": Mutation(without_writing_callbacks, 0),
+        "no cursor in the transaction": Mutation(without_cursor_in_the_transaction, 1),
+        "no limit of backfills": Mutation(without_limit_of_backfills, 1),
+        "news of assets not consumed": Mutation(without_consuming_changes, 1),
+        "events of assets not taken": Mutation(without_taking_events, 1),
+        "no resizing": Mutation(without_resizing, 3),
+        "no counting of instances": Mutation(without_counting_instances, 1),
+        "no watching of lengths": Mutation(without_watching_lengths, 23),
+        "no telling of watchers": Mutation(without_telling_watchers, 1),
+        "no decisions": Mutation(without_decisions, 1),
+        "no scope of teardowns": Mutation(without_scope, 8),
+        "triggers apart from their instances": Mutation(without_trigger_transaction, 0),
+        "fires without identity": Mutation(without_identity_of_waits, 6),
     }
 )

@@ -31,7 +31,7 @@ def play(seed: int, mutation: str = "", talk: Callable[[str], None] = lambda _: 
     """
     logging.disable(logging.CRITICAL)  # a play provokes every error there is
     folder = MEMORY if MEMORY.is_dir() else None
-    broken = MUTATIONS[mutation]() if mutation else contextlib.nullcontext()
+    broken = MUTATIONS[mutation].breaks() if mutation else contextlib.nullcontext()
     with tempfile.TemporaryDirectory(dir=folder) as path, broken, small_chunks():
         world = World(seed, Path(path), talk)
         try:

@@ -49,7 +49,7 @@ def trouble_with_clears(
     spec_of: Mapping[int, WorkflowSpec],
     adopted: Set[int],
 ) -> Iterable[str]:
-    """What a commit has done to instances that had ended, and should not, or should have and has not.
+    """What a commit has done to instances that had ended, or whose tasks are gone, and should not; or has not done.
 
     Arguments:
         before, rows: the instances by number, before and after the commit (`monitor.Row`): the same if unchanged.
@@ -60,14 +60,16 @@ def trouble_with_clears(
         new = rows[number]
         if new is old and old.run not in applied:
             continue
-        if old.state not in FINISHED or old.run in adopted:
-            continue
         commands = applied.get(old.run, [])
         marks = [c for c in commands if not isinstance(c, Clear)]
         clears = [c for c in commands if isinstance(c, Clear)]
         named = any(_names(clear, old) and old.state in states_to_clear(clear) for clear in clears)
         has_task = any(task.task_id == old.task_id for task in spec_of[old.run].tasks)
         repinned = any(clear.spec_hash for clear in clears)
+        if repinned and not has_task and new.state != "removed":
+            yield f"{new} is of a task that its run no longer has"
+        if old.state not in FINISHED or old.run in adopted:
+            continue
         unchanged = (old.state, old.try_number) == (new.state, new.try_number)
         if not unchanged and not (named or marks or (repinned and "removed" in (old.state, new.state))):
             yield f"{old} became {new} though nobody named it: {commands}"
@@ -75,8 +77,6 @@ def trouble_with_clears(
             yield f"{old} was cleared and has not changed: {commands}"
         if new.try_number > old.try_number + 1:
             yield f"{old} became {new}: a clear runs an instance once"
-        if repinned and not has_task and new.state != "removed":
-            yield f"{new} is of a task that its run no longer has"
 
 
 def _names(clear: Clear, row: tuple) -> bool:

@@ -59,7 +59,8 @@ class Triggerer:
         world, dice = self._world, self._world.dice
         identity = dice.choice(sorted(self._running, key=_numbers))
         earlier = [r for r in self._fired if r.event.identity.instance == identity.instance]
-        if earlier and not world.calm and dice.random() < 0.3:  # what an earlier wait said comes only now
+        late = 0.1 if world.calm else 0.5  # few wait twice before all is well; and what comes late hinders no rest
+        if earlier and dice.random() < late:  # what an earlier wait said comes only now
             self.say(dice.choice(earlier))
             return
         if world.calm or dice.random() < 0.7:  # else it has fired, and its process died before it could forget it

@@ -639,8 +639,9 @@ class World:
         if context.callback is not None:
             self.callbacks.called.add(identity.instance)
             return Succeeded(identity) if self.dice.random() < 0.8 else Failed(identity, "boom")
+        waits_again = 40 if identity.leg else 8  # what an earlier wait said may come during a later one
         what = self.dice.choices(
-            ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [66, 12, 3, 6, 5, 8]
+            ["succeed", "fail", "fail for good", "skip", "reschedule", "defer"], [66, 12, 3, 6, 5, waits_again]
         )[0]
         match what:
             case "fail":
