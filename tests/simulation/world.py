@@ -682,7 +682,7 @@ class World:
             self._append(shard_of(row.workflow_id), None, BackfillPauseChanged(row.id, paused=False))
         self.clock.at = max(self.clock.at, HORIZON + timedelta(seconds=1))
         idle = 0
-        for _ in range(20_000):
+        for _ in range(2_000):  # what is well needs three hundred
             before = self.monitor.commits
             self.move_scheduler()
             self.move_executor()
