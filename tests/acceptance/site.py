@@ -177,7 +177,9 @@ class Site:
 
     def get(self, path: str, **query: Any) -> Any:
         """What the API answers."""
-        return self.api.get(path, params=query).raise_for_status().json()
+        reply = self.api.get(path, params=query)
+        assert reply.is_success, f"{path}: {reply.status_code} {reply.text}"
+        return reply.json()
 
     def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """All items of a list of the API."""

@@ -252,8 +252,10 @@ def _engine(url: sqlalchemy.URL, synchronous: str, pool_size: int, cache_kib: in
     @sqlalchemy.event.listens_for(engine, "do_connect")
     def create_private(*_arguments: object) -> None:
         # SQLite would create it readable by all; its log takes the mode of the file. What fails here, SQLite reports.
+        # Only if it is not there: to close a descriptor of a file drops every lock that this process has on it, and the
+        # next process that leaves the database would take itself for the last, and remove the log under the others.
         with contextlib.suppress(OSError):
-            os.close(os.open(str(url.database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(str(url.database), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     @sqlalchemy.event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:

@@ -330,3 +330,20 @@ def test_the_lock_file_names_its_holder_and_is_free_when_that_dies(tmp_path: Pat
     assert LockFile(path).acquire() == os.getpid()
     lock.release()
     assert LockFile(path).acquire() is None
+
+
+def test_another_process_that_leaves_the_database_takes_nothing_away(db: Database) -> None:
+    """The last to leave removes the log: nobody else may take itself for that, however many connections there are."""
+    with db.write() as connection, db.read() as one, db.read() as another:
+        add_pool(connection, "a")
+        assert one is not another
+    log = path_of(db).with_name(path_of(db).name + "-wal")
+    inode = log.stat().st_ino
+    look = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM pool').fetchone(); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", look, str(path_of(db))], check=True)
+    assert log.stat().st_ino == inode
+    with db.write() as connection:
+        add_pool(connection, "b")
+    assert {"a", "b"} <= names(db)
