@@ -12,7 +12,7 @@ from tests.simulation.playing import play, play_all
 
 SEEDS = 500
 CHUNK = 25
-SEEDS_FOR_A_MUTATION = 60
+SEEDS_FOR_A_MUTATION = 100
 
 
 @pytest.mark.timeout(900)

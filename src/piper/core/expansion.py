@@ -63,6 +63,7 @@ def _expand(draft: Draft, node: Node, ti: TaskInstance, length: int) -> None:
             draft.grow((edge.watcher, edge.why, OUTER), length - 1, node.spec)
         draft.look_at(draft.keys_of(edge.watcher))
     draft.look_at(draft.keys_of(node.index))
+    _complete_group(draft, node, length)
 
 
 def _resize(draft: Draft, node: Node, length: int, map_index: int) -> Verdict:
@@ -72,13 +73,29 @@ def _resize(draft: Draft, node: Node, length: int, map_index: int) -> Verdict:
         ti = draft.at((node.index, i))
         if ti is not None and ti.state in IDLE:
             draft.happen((node.index, i), ti, RuleDecided(TaskState.REMOVED))
-    for i in range(size, length):
+    if size < length:
+        _add_missing(draft, node, length)
+        _complete_group(draft, node, length)
+    return Verdict.RUN if map_index < length else Verdict.WAIT
+
+
+def _complete_group(draft: Draft, node: Node, length: int) -> None:
+    """The tasks of a mapped group have the same indexes, also those that their rules end before they are fitted.
+
+    Otherwise an index of a task below them would look at instances that are not there, and run without them.
+    """
+    for index in draft.graph.members.get(node.mapped_group, ()):
+        if draft.at((index, 0)) is not None:  # what is not expanded yet is when its turn comes
+            _add_missing(draft, draft.graph.nodes[index], length)
+
+
+def _add_missing(draft: Draft, node: Node, length: int) -> None:
+    for i in range(draft.size_of(node.index), length):
         draft.create((node.index, i))
         for edge in node.watched_by:
             for slot in (i, EVERY_INDEX) if edge.by_index else (OUTER,):
                 draft.grow((edge.watcher, edge.why, slot), 1, node.spec)
         draft.look_at([(node.index, i)])
-    return Verdict.RUN if map_index < length else Verdict.WAIT
 
 
 def _result_length(draft: Draft, task_id: str) -> int | None:

@@ -7,6 +7,7 @@ fails it), and a teardown watches everything between its setups and itself (it c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -123,6 +124,15 @@ class Graph:
     def teardowns(self) -> frozenset[int]:
         """The tasks that clean up."""
         return frozenset(n.index for n in self.nodes if n.spec.teardown)
+
+    @cached_property
+    def members(self) -> Mapping[str, tuple[int, ...]]:
+        """The tasks of each mapped group, by its id."""
+        groups: dict[str, tuple[int, ...]] = {}
+        for node in self.nodes:
+            if node.mapped_group:
+                groups[node.mapped_group] = (*groups.get(node.mapped_group, ()), node.index)
+        return groups
 
     def _effective_leaves(self) -> tuple[int, ...]:
         """The tasks whose end states decide how the run ended (airflow-semantics §3.2).

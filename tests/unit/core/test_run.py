@@ -448,6 +448,53 @@ def test_the_end_of_an_instance_is_no_work_for_the_thousand_below_it_until_it_ma
     assert evaluations.call_count < 10 * size
 
 
+def test_a_group_that_grows_after_a_clear_grows_whole_also_where_a_rule_ends_what_there_was():
+    spec = workflow(
+        task("list"),
+        task("a", "list", group="g"),
+        task("b", "a", group="g", trigger_rule=TriggerRule.ALL_SKIPPED),
+        task("c", "a", "b", group="g", trigger_rule=TriggerRule.ALL_DONE),
+        groups=[GroupSpec("g", mapped=ResultLength("list"))],
+    )
+    play = Play(spec)
+    play.succeed("list", length=1)
+    play.succeed("a", "c", at=0)
+    assert play.memory.run.state is RunState.SUCCESS
+    play.say(Clear(7, tuple(map(InstanceRef, ("list", "a", "b", "c")))))
+    play.say(Begin())
+    play.succeed("list", length=2)
+    play.succeed("a", at=0)
+    assert (play.ti("b", 1).state, play.ti("c", 1).state) == (TaskState.NONE, TaskState.NONE)
+    play.succeed("a", at=1)
+    assert (play.ti("b", 1).state, play.ti("c", 1).state) == (TaskState.SKIPPED, TaskState.SCHEDULED)
+
+
+def test_what_fails_for_the_sake_of_another_has_every_index_that_those_below_look_at():
+    spec = workflow(
+        task("list"),
+        task("x", "list"),
+        task("a", "x", group="g"),
+        task("b", "a", group="g", trigger_rule=TriggerRule.ONE_FAILED),
+        groups=[GroupSpec("g", mapped=ResultLength("list"))],
+    )
+    play = Play(spec)
+    play.succeed("list", length=1)
+    play.succeed("x")
+    play.succeed("a", at=0)
+    play.say(Clear(7, tuple(map(InstanceRef, ("list", "x", "a", "b")))))
+    play.say(Begin())
+    play.succeed("list", length=2)
+    play.fail("x")
+    assert play.states == {
+        "list": "success",
+        "x": "failed",
+        "a[0]": "upstream_failed",
+        "a[1]": "upstream_failed",
+        "b[0]": "scheduled",
+        "b[1]": "scheduled",
+    }
+
+
 def test_a_mapped_brancher_decides_for_the_same_index_of_a_task_below_though_others_still_run():
     spec = workflow(
         task("choose", mapped=LiteralLength(3), branches=True),
