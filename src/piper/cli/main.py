@@ -27,7 +27,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "workflows": "Workflows: list, show, pause, trigger, export, source, delete.",
         "runs": "Runs: list, show, wait, cancel, clear, mark.",
         "backfill": "Ranges of dates: fill with runs, list, show, wait, pause, resume, cancel.",
-        "tasks": "Tasks of a run: list, show, logs, clear, mark, render.",
+        "tasks": "Tasks of a run: list, show, logs, clear, mark, execute, render.",
         "executions": "Tries of tasks as records: list, show, compare.",
         "assets": "Data that schedules workflows: list, show, events, emit, waiting, forget.",
     },

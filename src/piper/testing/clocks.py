@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -75,6 +76,8 @@ class StoppedClock:
     def running(self) -> Iterator[None]:
         """While all that asks for the time, in any library, is told this clock's, and nobody really sleeps.
 
+        Threads that ran before are none of the test's business: they sleep as long as they say and set nothing forward.
+
         Raises:
             ImportError: the library that does it is not installed.
         """
@@ -86,12 +89,19 @@ class StoppedClock:
             ) from None
         real_sleep, real_monotonic, real_wait = time.sleep, time.monotonic, asyncio.sleep
 
+        strangers = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+
+        def sleep(seconds: float) -> None:
+            (real_sleep if threading.get_ident() in strangers else self.sleep)(seconds)
+
         async def wait(delay: float, result: Any = None) -> Any:
+            if threading.get_ident() in strangers:
+                return await real_wait(delay, result)
             self.sleep(delay)
             return await real_wait(0, result)
 
         with time_machine.travel(self.now(), tick=False) as self._traveller:
-            time.sleep = self.sleep  # type: ignore[assignment] # sensors that poke
+            time.sleep = sleep  # type: ignore[assignment] # sensors that poke
             time.monotonic = lambda: real_monotonic() + self._slept.total_seconds()  # and their timeouts
             asyncio.sleep = wait  # triggers
             try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -203,6 +205,24 @@ def test_a_deferred_task_waits_for_its_trigger() -> None:
     result = run_dag(dag, logical_date=MONDAY, clock=MONDAY)
     assert result.state == "success"
     assert result["after"].result.startswith("2026-05-06T12:00:0")
+
+
+def test_a_thread_that_was_there_before_does_not_set_the_clock_forward() -> None:
+    over = threading.Event()
+
+    def naps() -> None:
+        while not over.is_set():
+            asyncio.run(asyncio.sleep(0.001))
+
+    stranger = threading.Thread(target=naps)
+    stranger.start()
+    try:
+        with a_dag() as dag:
+            PythonOperator(task_id="now", python_callable=lambda: (over.wait(0.05), utcnow().isoformat())[1])
+        assert run_dag(dag, clock=MONDAY)["now"].result == MONDAY.isoformat()
+    finally:
+        over.set()
+        stranger.join()
 
 
 def test_a_run_that_takes_too_long_fails() -> None:
