@@ -39,6 +39,8 @@ from piper.triggerer.watch import Health, Watch
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 0.25
+"""Seconds between two looks that nobody has asked for: an idle instance must cost next to nothing."""
 SHARE_OF_LOOKS = 20
 """The table of triggers is read for at most one part in so many of the time, however often there is news of it."""
 
@@ -196,7 +198,7 @@ class TriggererService(Service):
         """Seconds until there is something to do that nothing will call for."""
         waits = [POLL_SECONDS]
         if self._look_at > now:
-            waits.append(self._look_at - now)
+            waits.append(max(LOOK_SECONDS, self._look_at - now))
         if (due := self._desk.due_in(now)) is not None:
             waits.append(due)
         if self._unplaced:
