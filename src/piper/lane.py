@@ -116,8 +116,8 @@ class Lane:
             service.on_start()
         try:
             while not self._stopping.is_set():
-                self._admit()
                 wait = self._take_turns()
+                self._admit()  # after the turns: a service may have adopted a connection, and nothing wakes for that
                 self._follow_interests()
                 for key, events in self._selector.select(wait):
                     if key.data is None:

@@ -39,8 +39,6 @@ from piper.triggerer.watch import Health, Watch
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25
-"""Seconds between two looks that nobody has asked for: an idle instance must cost next to nothing."""
 SHARE_OF_LOOKS = 20
 """The table of triggers is read for at most one part in so many of the time, however often there is news of it."""
 
@@ -167,6 +165,8 @@ class TriggererService(Service):
         self._short_lives: Counter[Place] = Counter()
         self._not_before: dict[Place, float] = {}
         self._look_at = 0.0
+        self._called_early = False
+        """There has been a turn before the time of the next look: perhaps somebody has asked for one."""
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -177,7 +177,8 @@ class TriggererService(Service):
         if owned is None or TRIGGERER_SHARD not in owned.epochs:
             self._stand_by(now)
             return POLL_SECONDS
-        if now >= self._look_at:
+        self._called_early = now < self._look_at
+        if not self._called_early:
             began = time.thread_time()  # processor time: on a busy machine it is not the look that takes long
             self._look()
             self._look_at = now + min(POLL_SECONDS, SHARE_OF_LOOKS * (time.thread_time() - began))
@@ -197,8 +198,8 @@ class TriggererService(Service):
     def _wait(self, now: float) -> float:
         """Seconds until there is something to do that nothing will call for."""
         waits = [POLL_SECONDS]
-        if self._look_at > now:
-            waits.append(max(LOOK_SECONDS, self._look_at - now))
+        if self._called_early:
+            waits.append(self._look_at - now)
         if (due := self._desk.due_in(now)) is not None:
             waits.append(due)
         if self._unplaced:
