@@ -84,7 +84,7 @@ def environment() -> dict[str, str]:
     return {**clean, "PATH": programs, "COLUMNS": "100", "NO_COLOR": "1"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def instance(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """An instance that has loaded every workflow of the documents."""
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("dags")

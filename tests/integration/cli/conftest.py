@@ -18,10 +18,10 @@ from piper.settings import Settings
 from piper.web.server import WebServer
 from tests.integration.web.conftest import (  # noqa: F401, fixtures
     owner,
+    package_settings,
     parts,
     rows,
     server,
-    session_settings,
 )
 
 
@@ -56,7 +56,7 @@ def database_url(sqlite_url: str) -> str:
 @pytest.fixture
 def piper(
     server: WebServer,  # noqa: F811
-    session_settings: Settings,  # noqa: F811
+    package_settings: Settings,  # noqa: F811
     parts: object,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -64,10 +64,10 @@ def piper(
     """Runs a command: `piper("runs", "list", stdin="…")`."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
-    monkeypatch.setenv("PIPER_HOME", str(session_settings.home))
+    monkeypatch.setenv("PIPER_HOME", str(package_settings.home))
     monkeypatch.delenv("PIPER_TOKEN", raising=False)
     monkeypatch.delenv("PIPER_SERVER", raising=False)
-    (session_settings.home / "token").write_text("root-token\n")
+    (package_settings.home / "token").write_text("root-token\n")
 
     def run(*arguments: str, stdin: str = "") -> Result:
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))

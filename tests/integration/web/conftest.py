@@ -36,17 +36,17 @@ TOKENS = {
 Caller = Callable[[str], httpx.Client]
 
 
-@pytest.fixture(scope="session")
-def session_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+@pytest.fixture(scope="package")
+def package_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     home = tmp_path_factory.mktemp("home")
     return load_settings({"PIPER_HOME": str(home)}, {"web.port": 0, "web.command_wait": "150ms"}).settings
 
 
-@pytest.fixture(scope="session")
-def server(session_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+@pytest.fixture(scope="package")
+def server(package_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     nowhere = tmp_path_factory.mktemp("nowhere")
     database = Database(f"sqlite:///{nowhere / 'never-used.db'}")
-    server = WebServer(create_app(_parts(database, session_settings, nowhere)), session_settings)
+    server = WebServer(create_app(_parts(database, package_settings, nowhere)), package_settings)
     server.start()
     yield server
     server.stop()
@@ -54,10 +54,10 @@ def server(session_settings: Settings, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def parts(database: Database, session_settings: Settings, server: WebServer, tmp_path: Path) -> Iterator[WebParts]:
+def parts(database: Database, package_settings: Settings, server: WebServer, tmp_path: Path) -> Iterator[WebParts]:
     """What the server works with during this test."""
     before = server.app.state.parts
-    server.app.state.parts = _parts(database, session_settings, tmp_path)
+    server.app.state.parts = _parts(database, package_settings, tmp_path)
     yield server.app.state.parts
     server.app.state.parts = before
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -41,12 +42,21 @@ def stored_and_made_again(trigger: BaseTrigger) -> Any:
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     sleeps: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        sleeps.append(seconds)
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    answer_sleeps(monkeypatch, sleeps.append)
     return sleeps
+
+
+def answer_sleeps(monkeypatch: pytest.MonkeyPatch, told: Callable[[float], object]) -> None:
+    """Have the sleeps of this thread told in place of taking time; other threads sleep as ever."""
+    sleep, thread = asyncio.sleep, threading.get_ident()
+
+    async def answer(seconds: float) -> None:
+        if threading.get_ident() == thread:
+            told(seconds)
+        else:
+            await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", answer)
 
 
 @pytest.mark.parametrize(
@@ -142,12 +152,12 @@ def test_a_file_that_is_there_fires(tmp_path: Path) -> None:
 def test_a_file_is_looked_for_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[float] = []
 
-    async def sleep(seconds: float) -> None:
+    def look(seconds: float) -> None:
         looks.append(seconds)
         if len(looks) == 3:
             (tmp_path / "a.csv").touch()
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    answer_sleeps(monkeypatch, look)
     assert first_event(FileTrigger(f"{tmp_path}/*.csv", poke_interval=7)) == TriggerEvent(True)
     assert looks == [7, 7, 7]
 

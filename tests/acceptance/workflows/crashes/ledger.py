@@ -16,7 +16,8 @@ LEDGER = Path(os.environ.get("LEDGER", "/dev/null"))
 
 def note(what: str, ti) -> None:
     """Write a line of the ledger."""
-    line = {"what": what, "pid": os.getpid(), "task": name_of(ti), "try": ti.try_number}
+    pid = os.getpid()
+    line = {"what": what, "pid": pid, "since": started(pid), "task": name_of(ti), "try": ti.try_number}
     ledger = os.open(LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(ledger, json.dumps(line).encode() + b"\n")
     os.close(ledger)
@@ -27,11 +28,23 @@ def name_of(ti) -> str:
     return f"{ti.dag_id} {ti.run_id} {ti.task_id} {ti.map_index}"
 
 
+def started(pid: int) -> str | None:
+    """When a process that runs was started, which tells it from a later one of the same number; None if it does not.
+
+    Where the first process of a container waits for nobody, what was killed stays there as a zombie.
+    """
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state in ("Z", "X") else fields[18]
+
+
 def work(seconds: float, ti) -> None:
     """Begin, take some time, end."""
     if ti.try_number > 1:
         before = (json.loads(line) for line in LEDGER.read_text().splitlines())
-        if any(line["task"] == name_of(ti) and Path(f"/proc/{line['pid']}").exists() for line in before):
+        if any(line["task"] == name_of(ti) and line["since"] == started(line["pid"]) for line in before):
             note("overlap", ti)
     note("begin", ti)
     time.sleep(seconds)
