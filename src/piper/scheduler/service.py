@@ -505,7 +505,7 @@ class SchedulerService(Service):
         for memory, changes in batch.steps:
             run = memory.run.id
             self._troubles.pop(run, None)
-            moved = changes.run.state is not memory.run.state
+            stays = changes.run.state is memory.run.state is RunState.RUNNING
             repinned = changes.run.spec_hash != memory.run.spec_hash
             memory.take_over(changes)
             changed = [ti for ti in changes.instances.values() if ti is not None]
@@ -515,7 +515,7 @@ class SchedulerService(Service):
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
             assets = assets or any(isinstance(e, AssetsChanged) for e in changes.effects)
-            if moved or memory.run.state.finished:
+            if not stays:  # nor if it is queued as before: it may have begun and been cleared in one step
                 self._file(memory)
             if repinned:
                 self._reload([run])
