@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from piper.sdk.connection import Connection
+from piper.sdk.exceptions import AirflowNotFoundException
 from piper.sdk.hook import BaseHook
 
 
@@ -12,7 +14,8 @@ class FSHook(BaseHook):
     """A folder: the `path` in the extra of a connection of type `fs`.
 
     Arguments:
-        fs_conn_id: id of the connection.
+        fs_conn_id: id of the connection. The default one is `/` as long as nobody has made it, as in Airflow, which
+            makes it for every new installation.
     """
 
     conn_name_attr = "fs_conn_id"
@@ -22,7 +25,7 @@ class FSHook(BaseHook):
 
     def __init__(self, fs_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.conn = self.get_connection(fs_conn_id)
+        self.conn = _connection(fs_conn_id)
         self.basepath: str = self.conn.extra_dejson.get("path", "")
 
     def get_conn(self) -> None:
@@ -38,3 +41,12 @@ class FSHook(BaseHook):
             return False, "File Path is undefined."
         exists = Path(self.basepath).exists()
         return exists, f"Path {self.basepath} {'is existing' if exists else 'does not exist'}."
+
+
+def _connection(conn_id: str) -> Connection:
+    try:
+        return FSHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        if conn_id != FSHook.default_conn_name:
+            raise
+        return Connection(conn_id=conn_id, conn_type=FSHook.conn_type, extra='{"path": "/"}')

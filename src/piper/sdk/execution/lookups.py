@@ -107,7 +107,7 @@ def get_connection_fields(conn_id: str) -> dict[str, Json] | str:
         return ask(current_channel(), wire.GetConnection(conn_id), dict)
     except NotFound:
         raise AirflowNotFoundException(
-            f"The conn_id `{conn_id}` isn't defined: create it with `piper connections set {conn_id}`"
+            f"The conn_id `{conn_id}` isn't defined: create it with `piper connections set {conn_id} --type TYPE`"
         ) from None
 
 
