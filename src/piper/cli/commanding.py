@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import click
 from piper.cli.arguments import Moment, find_run
 from piper.cli.client import Client, Listing, address_of
 from piper.cli.failures import Code, Failure
-from piper.cli.output import Column, Format, column, counted, note, show_list, task_name, write_data
+from piper.cli.output import Column, Format, column, counted, in_task_order, note, show_list, task_name, write_data
 
 UNASKED = 100
 """Instances that a command may be about without asking the person again."""
@@ -126,6 +127,8 @@ def send_command(client: Client, path: str, body: dict[str, Any], output: Format
             Column("task", lambda row: task_name(row["task_id"], row["map_index"])),
             column("state", state=True),
         )
+        of_run = itertools.groupby(affected, lambda row: (row["workflow_id"], row["run_id"]))
+        affected = [row for _, rows in of_run for row in in_task_order(list(rows))]
         several = len({row["workflow_id"] for row in affected}) > 1
         show_list(Listing(affected), columns if several else columns[1:] if runs > 1 else columns[2:], output)
 
