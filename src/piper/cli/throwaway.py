@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ import click
 
 from piper.cli.client import Client, address_of
 from piper.cli.failures import Code, Failure, suggestion
-from piper.cli.output import STATE_STYLES, Format, note, task_name
+from piper.cli.output import STATE_STYLES, Format, note, shown_duration, task_name
 from piper.cli.run_log import LogPrinter
 from piper.cli.starting import started_settings
 from piper.model.nearest import nearest
@@ -259,7 +259,15 @@ def _follow(client: Client, run: dict[str, Any], printer: LogPrinter, deadline: 
                 state, shown = task["state"], task_name(task["task_id"], task["map_index"])
                 if state in _SHOWN_STATES and only in (None, shown):
                     colour = {"upstream_failed": "yellow"}.get(state, STATE_STYLES[state])
-                    text = click.style(f"({state.replace('_', ' ')})", fg=colour)
+                    text = click.style(f"({in_words(state, task['due'])})", fg=colour)
                     printer.print_text(shown, text)
         if deadline is not None and time.monotonic() > deadline:  # cancelled, and yet it does not end
             return
+
+
+def in_words(state: str, due: str | None) -> str:
+    """A state in words; of a retry when it comes, since that may be minutes."""
+    words = state.replace("_", " ")
+    return (
+        f"{words} in {shown_duration(datetime.now(UTC).isoformat(), due)}" if state == "up_for_retry" and due else words
+    )

@@ -225,8 +225,8 @@ def _check_query(request: Request, known: Collection[str]) -> None:
     """Raise Invalid for a parameter that the endpoint does not have: a misspelt filter would filter nothing."""
     for name in request.query_params:
         if name not in known:
-            other = nearest(name, known)
-            hint = f"did you mean {other!r}?" if other else f"there are {', '.join(sorted(known)) or 'none'}"
+            others = nearest(name, known)
+            hint = f"did you mean {others[0]!r}?" if others else f"there are {', '.join(sorted(known)) or 'none'}"
             raise Invalid(f"{request.method} {request.url.path} has no parameter {name!r}: {hint}")
 
 
