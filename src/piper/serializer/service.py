@@ -13,12 +13,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import piper
 from piper.model.errors import FenceLost, Invalid
 from piper.model.ids import SERIALIZER_SHARD
 from piper.model.spec import FORMAT
+from piper.model.wire import Lookup
+from piper.secrets import Keys
 from piper.serializer.bundles import (
     DEFAULT_LIMITS,
     Bundle,
@@ -39,6 +42,7 @@ from piper.store.bundles import bundles_to_refresh
 from piper.store.database import Database, Fence
 from piper.store.snapshots import all_manifests, delete_snapshots, unused_snapshots
 from piper.store.workflows import delete_specs, unused_specs
+from piper.task_api.lookups import look_up
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +115,7 @@ class SerializerService(Service):
     """Follows bundles, while it owns SERIALIZER_SHARD.
 
     Arguments:
+        keys: open the variables and connections that files read while they are loaded.
         paused: whether a new workflow whose author does not say is paused.
         scan_seconds: how often a bundle is looked at, if that takes little.
         retention: how long a snapshot from which runs were made is kept when nothing uses it any more (its runs can
@@ -127,6 +132,7 @@ class SerializerService(Service):
         bundles: Sequence[Bundle],
         snapshots: SnapshotStore,
         loader: Loader,
+        keys: Keys,
         paused: bool = False,
         scan_seconds: float = 1.0,
         bundle_limits: BundleLimits = DEFAULT_LIMITS,
@@ -140,6 +146,7 @@ class SerializerService(Service):
         self._bundles = tuple(bundles)
         self._snapshots = snapshots
         self._loader = loader
+        self._keys = keys
         self._scan_seconds = scan_seconds
         self._limits = bundle_limits
         self._retention = retention
@@ -295,9 +302,15 @@ class SerializerService(Service):
                 file=path,
                 environment=followed.bundle.environment,
                 readable=followed.bundle.readable,
+                look_up=partial(self._look_up, followed.bundle.team),
             )
             self._loads[self._loader.start(request)] = _Load(followed, path, followed.tree)
             self._worked_at = self._clock.monotonic()
+
+    def _look_up(self, team: str, lookup: Lookup) -> Any:
+        """What a file asks while it is loaded, answered as to a task of its team."""
+        with self._database.read() as connection:
+            return look_up(connection, self._keys, team, lookup)
 
     def _gather(self) -> None:
         if not self._outcomes:

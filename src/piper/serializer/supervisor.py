@@ -1,5 +1,8 @@
 """Loads files in a host process, and believes nothing that comes back until it has been checked.
 
+What a file may ask meanwhile, variables and connections, is answered here, within bounds: one question after another,
+each a read by primary key. What is secret in an answer is masked in all that is kept of the load.
+
 The loader is driven by one thread: `start` up to `free` loads, `wait` for outcomes, `close` when there is
 nothing to load. It never blocks for longer than it is told to, whatever a file does: the host ends what
 exceeds its limits, and if the host itself is silent for longer than that, it is ended too.
@@ -18,21 +21,27 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Never
 
 import msgspec
 
 from piper import landlock, timetables
+from piper.logs import Masker, secrets_in
 from piper.model.check import check_workflow
-from piper.model.errors import AuthorError, InvalidSpec, SystemFault
+from piper.model.errors import AuthorError, InvalidSpec, NotFound, StoreUnavailable, SystemFault
+from piper.model.frames import FrameTooLong, framed
 from piper.model.spec import decode_spec, encode_spec, spec_hash
+from piper.model.wire import Answer, Lookup, Problem
 from piper.serializer.outcomes import CheckedSpec, FailedFile, LoadedFile, Outcome, explain_end, place_in_trace
 from piper.serializer.protocol import (
+    MAX_FRAME,
     MAX_PACKET,
+    MAX_QUESTION,
+    MOST_QUESTIONS,
     NONCE_BYTES,
     READY,
     BadFrame,
@@ -43,13 +52,16 @@ from piper.serializer.protocol import (
     Limits,
     Load,
     Loaded,
+    Question,
     Setup,
     Stop,
     decode_ended,
     decode_operators,
+    decode_question,
     decode_report,
     encode,
 )
+from piper.task_api.problems import problem_of
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +76,11 @@ INHERITED = ("PATH", "LANG", "TZ")
 """The variables of this process that a load sees."""
 
 
+def find_nothing(lookup: Lookup) -> Never:
+    """What files look up where there is no database."""
+    raise NotFound("there is no installation to ask")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadRequest:
     """What to load, and what its bundle grants it."""
@@ -72,6 +89,8 @@ class LoadRequest:
     file: str
     environment: Mapping[str, str] = field(default_factory=dict)
     readable: Sequence[str] = ()
+    look_up: Callable[[Lookup], Any] = find_nothing
+    """Answers what it asks. That the database is away is no answer: then loading it fails (StoreUnavailable)."""
 
 
 @dataclass(slots=True)
@@ -87,6 +106,11 @@ class _Active:
     operators: dict[str, Any] = field(default_factory=dict)
     report: Loaded | Failed | None = None
     received: int = 0
+    questions: int = 0
+    answers: bytearray = field(default_factory=bytearray)
+    """Frames for which its socket had no room yet."""
+    masker: Masker = field(default_factory=Masker)
+    """Of what was secret in the answers."""
     refused: AuthorError | None = None
     """Why what it sent cannot be used."""
     unwanted: bool = False
@@ -156,21 +180,26 @@ class Loader:
             self._send(Stop(number))
 
     def wait(self, timeout: float) -> list[tuple[int, Outcome]]:
-        """The outcomes that come within `timeout` seconds; returns with the first ones."""
+        """The outcomes that come within `timeout` seconds; returns with the first ones.
+
+        Raises:
+            StoreUnavailable: what a file asks cannot be answered now. All that is being loaded should be given up.
+        """
         outcomes: list[tuple[int, Outcome]] = []
         deadline = time.monotonic() + timeout
         while self.busy and not outcomes:
             if self._suspects and not self._active:
                 self._send_load(*self._suspects.popleft())
             remaining = deadline - time.monotonic()
-            events = self._selector.select(max(0.0, remaining))
-            if not events and remaining <= 0:
-                break
-            for key, _ in events:
+            for key, ready in self._selector.select(max(0.0, remaining)):
                 if key.fileobj is self._control:
                     outcomes += self._listen()
                 elif isinstance(key.data, _Active) and key.data.id in self._active:
+                    if ready & selectors.EVENT_WRITE:
+                        self._flush(key.data)
                     self._receive(key.data)
+            if remaining <= 0:  # also when more has come: a file can ask without end
+                break
         if any(time.monotonic() > active.deadline for active in self._active.values()):
             outcomes += self._give_up_host("was silent")
         return outcomes
@@ -352,8 +381,39 @@ class Loader:
             active.specs[spec.workflow_id] = CheckedSpec(spec, body.decode(), spec_hash(body))
         elif kind is Kind.OPERATORS:
             active.operators.update(decode_operators(payload))
+        elif kind is Kind.QUESTION:
+            self._answer(active, payload)
         else:
             active.report = decode_report(payload)
+
+    def _answer(self, active: _Active, payload: bytes) -> None:
+        active.questions += 1
+        if active.questions > MOST_QUESTIONS:
+            raise InvalidSpec(
+                f"it reads more than {MOST_QUESTIONS} variables and connections while it is loaded: read them in "
+                "tasks, or keep them together as the JSON of one variable"
+            )
+        if len(payload) > MAX_QUESTION or len(active.answers) > MAX_FRAME:
+            raise InvalidSpec(f"it asks for a name of {len(payload):,} bytes, or without waiting for the answers")
+        question = decode_question(payload)
+        answer = _answer_of(active, question)
+        try:
+            active.answers += framed(_encode_answer(answer))
+        except FrameTooLong as error:
+            answer = Answer(question.id, problem=Problem("too_large", f"the answer has {error}"))
+            active.answers += framed(_encode_answer(answer))
+        self._flush(active)
+
+    def _flush(self, active: _Active) -> None:
+        """Send what its socket has room for."""
+        try:
+            del active.answers[: active.result.send(active.answers)]
+        except BlockingIOError:
+            pass
+        except OSError:  # it is gone, which reading tells
+            active.answers.clear()
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if active.answers else 0)
+        self._selector.modify(active.result, events, active)
 
     def _refuse(self, active: _Active, error: AuthorError) -> None:
         active.refused = error
@@ -367,32 +427,49 @@ class Loader:
             active.result.close()
 
     def _outcome(self, active: _Active, ended: Ended) -> Outcome:
-        file, report = active.request.file, active.report
-        output = ended.output.decode(errors="replace")
+        file, report, mask = active.request.file, active.report, active.masker.mask_text
+        output = mask(ended.output.decode(errors="replace"))
         if active.refused is None and isinstance(report, Loaded):
             return LoadedFile(
                 file=file,
                 specs=tuple(active.specs.values()),
                 imports=report.imports,
                 operators=active.operators,
-                warnings=report.warnings,
+                warnings=tuple(map(mask, report.warnings)),
                 seconds=ended.seconds,
                 output=output,
+                questions=active.questions,
             )
         trace = ""
+        where, line = place_in_trace(ended.trace, str(active.request.root))
         if active.refused is not None:
-            message, where, line = str(active.refused), active.refused.file or "", active.refused.line
+            message = str(active.refused)
+            where, line = (active.refused.file, active.refused.line) if active.refused.file else (where, line)
         elif isinstance(report, Failed):
             message, where, line, trace = report.message, report.file, report.line or None, report.traceback
         else:
             message = explain_end(ended, self._limits)
-            where, line = place_in_trace(ended.trace, str(active.request.root))
         return FailedFile(
             file=file,
-            message=message,
-            traceback=trace,
+            message=mask(message),
+            traceback=mask(trace),
             error_file=where or file,
             line=line,
             seconds=ended.seconds,
             output=output,
+            questions=active.questions,
         )
+
+
+_encode_answer = msgspec.msgpack.Encoder().encode
+
+
+def _answer_of(active: _Active, question: Question) -> Answer:
+    try:
+        result = active.request.look_up(question.lookup)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # whatever is wrong with this one, the others can be loaded
+        return Answer(question.id, problem=problem_of(error))
+    active.masker.add(secrets_in(question.lookup, result))
+    return Answer(question.id, result)
