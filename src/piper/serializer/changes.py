@@ -19,7 +19,7 @@ import msgspec
 from piper.model.bundle import Manifest, content_hash
 from piper.model.schedule import AssetOrTimeTimetable, CustomTimetable
 from piper.model.spec import WorkflowSpec
-from piper.serializer.outcomes import Outcome
+from piper.serializer.outcomes import FailedFile, Outcome
 from piper.store.bundles import SourceFile
 
 ABSENT = ""
@@ -97,24 +97,20 @@ def reload_moment(specs: Iterable[WorkflowSpec], interval: timedelta, now: datet
 
 
 def reload_interval(wanted: timedelta, outcome: Outcome) -> timedelta:
-    """How often a file that loaded is loaded again although nothing of it changes; 0: never.
+    """How often a file is loaded again although nothing of it changes; 0: never.
 
     Arguments:
         wanted: by its bundle.
+        outcome: of its last load.
     """
-    if not outcome.questions:
+    if outcome.questions:
+        own = LOOKUP_INTERVAL
+    elif isinstance(outcome, FailedFile):
+        own = RETRY_AFTER
+    else:
         return wanted
-    own = _at_most(LOOKUP_INTERVAL, outcome)
+    own = max(own, timedelta(seconds=RELOAD_SHARE * outcome.seconds))
     return min(own, wanted) if wanted else own
-
-
-def retry_moment(failure: Outcome, now: datetime) -> datetime:
-    """When a file that failed is to be tried again although nothing changes."""
-    return now + _at_most(LOOKUP_INTERVAL if failure.questions else RETRY_AFTER, failure)
-
-
-def _at_most(interval: timedelta, outcome: Outcome) -> timedelta:
-    return max(interval, timedelta(seconds=RELOAD_SHARE * outcome.seconds))
 
 
 @dataclass(frozen=True, slots=True, order=True)
