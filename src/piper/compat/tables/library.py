@@ -23,11 +23,11 @@ LIBRARY = {
     "airflow.version": "piper.compat.versions: version=AIRFLOW",
     # --- models: the classes of a metadata database that user code cannot reach ---------------------
     "airflow.models": (
-        "piper.sdk: DAG BaseOperator BaseOperatorLink BaseXCom Connection Param SkipMixin XCom=BaseXCom "
-        "DeadlineAlert; piper.compat.variables: Variable; piper.sdk.mapping: MappedOperator; "
-        "piper.sdk.execution.instance: TaskInstance=RuntimeTaskInstance; piper.sdk.execution.dag_run: DagRun; "
-        "piper.compat.dag_bag: DagBag; piper.compat.database: ID_LEN Base Callback DagModel DagTag DagWarning "
-        "DbCallbackRequest Deadline HITLDetail Job Log Pool RenderedTaskInstanceFields TaskReschedule Team Trigger clear_task_instances"
+        "piper.sdk: DAG BaseOperator BaseOperatorLink BaseXCom Connection Param SkipMixin XCom=BaseXCom DeadlineAlert; "
+        "piper.compat.variables: Variable; piper.sdk.mapping: MappedOperator; piper.sdk.execution.instance: "
+        "TaskInstance=RuntimeTaskInstance; piper.sdk.execution.dag_run: DagRun; piper.compat.dag_bag: DagBag; "
+        "piper.compat.database: ID_LEN Base Callback DagModel DagTag DagWarning DbCallbackRequest Deadline "
+        "HITLDetail Job Log Pool RenderedTaskInstanceFields TaskReschedule Team Trigger clear_task_instances"
     ),
     "airflow.models.base": "piper.compat.database: ID_LEN Base",
     "airflow.models.connection": "piper.sdk: Connection",

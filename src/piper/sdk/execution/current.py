@@ -6,6 +6,7 @@ and in a module global besides, for threads that user code starts: they inherit 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ from piper.model.ids import UNMAPPED
 from piper.model.run import Decision
 from piper.model.spec import Json
 from piper.sdk.execution.channel import Channel, LookupChannel
+from piper.sdk.execution.environment import FENCE_TOKEN
 
 if TYPE_CHECKING:
     from piper.sdk.execution.asset_events import OutletEvents
@@ -72,7 +74,15 @@ _latest: Execution | None = None
 
 
 def _find_nothing(lookup: wire.Lookup) -> Never:
-    """Where no installation is asked, there is what the environment says (`lookups`), and nothing else."""
+    """Where no installation is asked, there is what the environment says (`lookups`), and nothing else.
+
+    Only a program that a task has started could expect more, and shall not take a default for what there is.
+    """
+    if FENCE_TOKEN in os.environ:
+        raise RuntimeError(
+            "a program that a task has started cannot read variables and connections: hand it what it needs, in its "
+            "arguments or in its environment (AIRFLOW_VAR_…, AIRFLOW_CONN_…)"
+        )
     raise NotFound("no installation of Piper is asked here")
 
 

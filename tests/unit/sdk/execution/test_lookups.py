@@ -124,6 +124,15 @@ def test_where_no_installation_is_asked_there_are_only_the_variables_of_the_envi
         Connection.get("warehouse")
 
 
+def test_a_program_that_a_task_has_started_does_not_take_a_default_for_what_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer_outside_of_tasks(None)
+    monkeypatch.setenv("PIPER_FENCE_TOKEN", "1.0")
+    with pytest.raises(RuntimeError, match="a program that a task has started cannot read variables"):
+        Variable.get("bucket", default="b0")
+
+
 # --- in templates -------------------------------------------------------------------------------
 
 
