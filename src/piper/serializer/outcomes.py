@@ -36,6 +36,11 @@ class LoadedFile:
     """How often it has asked for a variable or a connection."""
 
     @property
+    def summary(self) -> tuple[object, ...]:
+        """What matters to those who read the log."""
+        return (*(one.hash for one in self.specs), *self.warnings)
+
+    @property
     def ids(self) -> list[str]:
         """Of the workflows that it defines."""
         return [one.spec.workflow_id for one in self.specs]
@@ -54,6 +59,11 @@ class FailedFile:
     seconds: float = 0.0
     output: str = ""
     questions: int = 0
+
+    @property
+    def summary(self) -> tuple[object, ...]:
+        """What matters to those who read the log."""
+        return (self.error_file, self.line, self.message)
 
     @property
     def text(self) -> str:

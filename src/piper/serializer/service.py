@@ -155,6 +155,8 @@ class SerializerService(Service):
         self._followed: list[_Followed] = []
         self._loads: dict[int, _Load] = {}
         self._outcomes: list[tuple[_Load, Outcome]] = []
+        self._reported: dict[FileName, tuple[str, tuple[object, ...]]] = {}
+        """What was logged last of each file."""
         self._loaded_at = 0.0
         """When the oldest outcome that is not published came."""
         self._worked_at = 0.0
@@ -351,7 +353,23 @@ class SerializerService(Service):
                 alone = outcome if len(outcomes) > 1 else cannot_be_stored(outcome, str(error))
                 self._publish_outcomes(bundle, tree, [alone], fence, now)
         else:
-            _report(bundle, outcomes)
+            for outcome in outcomes:
+                self._report(bundle, tree, outcome)
+
+    def _report(self, bundle: Bundle, tree: Tree, outcome: Outcome) -> None:
+        """Log what came of a file; not again and again of one that is loaded regularly and stays as it is."""
+        key = tree.load_key(outcome.file, outcome.imports) if isinstance(outcome, LoadedFile) else tree.failure_key
+        said = (key, outcome.summary)
+        file = FileName(bundle.name, outcome.file)
+        if self._reported.get(file) == said:
+            return
+        self._reported[file] = said
+        if isinstance(outcome, FailedFile):
+            log.warning("bundle %s: %s line %s: %s", bundle.name, outcome.error_file, outcome.line, outcome.message)
+            return
+        log.info("bundle %s: %s loaded, workflows: %s", bundle.name, outcome.file, len(outcome.specs))
+        for warning in outcome.warnings:
+            log.warning("bundle %s: %s", bundle.name, warning)
 
     def _ready(self) -> Mapping[tuple[_Followed, Tree], Sequence[Outcome]]:
         """The outcomes that can be published, by bundle and tree; the others wait for the file they contend with."""
@@ -420,13 +438,3 @@ def _newest_tree(load: _Load, outcome: Outcome) -> Tree:
         return load.tree
     same = newest.load_key(load.path, outcome.imports) == load.tree.load_key(load.path, outcome.imports)
     return newest if same else load.tree
-
-
-def _report(bundle: Bundle, outcomes: Sequence[Outcome]) -> None:
-    for outcome in outcomes:
-        if isinstance(outcome, FailedFile):
-            log.warning("bundle %s: %s line %s: %s", bundle.name, outcome.error_file, outcome.line, outcome.message)
-        else:
-            log.info("bundle %s: %s loaded, workflows: %s", bundle.name, outcome.file, len(outcome.specs))
-            for warning in outcome.warnings:
-                log.warning("bundle %s: %s", bundle.name, warning)

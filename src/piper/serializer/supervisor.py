@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -435,7 +435,7 @@ class Loader:
                 specs=tuple(active.specs.values()),
                 imports=report.imports,
                 operators=active.operators,
-                warnings=tuple(map(mask, report.warnings)),
+                warnings=(*map(mask, report.warnings), *_exposed(active)),
                 seconds=ended.seconds,
                 output=output,
                 questions=active.questions,
@@ -459,6 +459,19 @@ class Loader:
             output=output,
             questions=active.questions,
         )
+
+
+def _exposed(active: _Active) -> Iterator[str]:
+    """Warnings of workflows that hold a secret which their file has read."""
+    for one in active.specs.values():
+        body = one.body.encode()
+        if active.masker.mask(body) != body:
+            place = f"{one.spec.source.file}:{one.spec.source.line}"
+            yield (
+                f"{place}: UserWarning: workflow {one.spec.workflow_id!r} holds a secret that its file has read (a "
+                "password, or a variable with a telling name): definitions are neither encrypted nor masked. Read it "
+                "in the task, or in a template"
+            )
 
 
 _encode_answer = msgspec.msgpack.Encoder().encode

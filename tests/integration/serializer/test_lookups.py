@@ -237,6 +237,18 @@ def test_it_is_masked_too_in_warnings(loader: Loader, root: Path) -> None:
     assert warning.endswith("UserWarning: ***")
 
 
+def test_a_workflow_that_holds_a_secret_is_warned_of(loader: Loader, root: Path) -> None:
+    kept = Kept(api_token="t0ps3cret", region="northern")
+    text = """
+make("clean", description=Variable.get("region"))
+with DAG("leaky"):
+    BashOperator(task_id="call", bash_command="curl -H 'X-Token: " + Variable.get("api_token") + "'")
+"""
+    (warning,) = good(load(loader, root, kept, f"from piper.operators.bash import BashOperator\n{text}")).warnings
+    assert warning.startswith("a.py:11: UserWarning: workflow 'leaky' holds a secret that its file has read")
+    assert "t0ps3cret" not in warning
+
+
 def test_a_secret_of_the_environment_is_masked_in_the_error(
     loader: Loader, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +332,26 @@ def test_what_a_file_has_read_is_read_again_after_half_a_minute_and_makes_a_vers
     assert office.settle() == {"a"}
     assert office.workflows["w"].description == "new"
     assert [one.workflow_id for one in office.news()] == ["w"]
+
+
+def test_the_log_tells_of_a_file_that_is_loaded_regularly_only_what_is_new(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "piper.serializer.service")
+
+    def after_a_while(**variables: str) -> list[str]:
+        for key, value in variables.items():
+            put(office, key, value)
+        office.clock.advance(LOOKUP_INTERVAL.total_seconds())
+        caplog.clear()
+        assert office.settle() == {"a"}
+        return [record.getMessage() for record in caplog.records]
+
+    office.settle(a=READS + "make(Variable.get('name'))\nimport warnings; warnings.warn('odd')\n")
+    assert after_a_while() == []
+    assert len(after_a_while(name="w")) == 2
+    assert after_a_while() == []
+    assert len(after_a_while(name="v")) == 2
 
 
 def test_a_file_that_failed_for_want_of_a_variable_loads_once_it_is_there(office: Office) -> None:
