@@ -33,10 +33,11 @@ from piper.serializer.bundles import (
 )
 from piper.serializer.changes import FileName, Tree, must_load
 from piper.serializer.contention import resolve
+from piper.serializer.loads import LoadRequest
 from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome, cannot_be_stored
 from piper.serializer.publish import CHUNK, Publication, Publisher
 from piper.serializer.snapshots import SnapshotStore
-from piper.serializer.supervisor import Loader, LoadRequest
+from piper.serializer.supervisor import Loader
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.bundles import bundles_to_refresh
 from piper.store.database import Database, Fence

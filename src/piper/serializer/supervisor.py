@@ -1,8 +1,5 @@
 """Loads files in a host process, and believes nothing that comes back until it has been checked.
 
-What a file may ask meanwhile, variables and connections, is answered here, within bounds: one question after another,
-each a read by primary key. What is secret in an answer is masked in all that is kept of the load.
-
 The loader is driven by one thread: `start` up to `free` loads, `wait` for outcomes, `close` when there is
 nothing to load. It never blocks for longer than it is told to, whatever a file does: the host ends what
 exceeds its limits, and if the host itself is silent for longer than that, it is ended too.
@@ -21,47 +18,26 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Never
 
-import msgspec
-
-from piper import landlock, timetables
-from piper.logs import Masker, secrets_in
-from piper.model.check import check_workflow
-from piper.model.errors import AuthorError, InvalidSpec, NotFound, StoreUnavailable, SystemFault
-from piper.model.frames import FrameTooLong, framed
-from piper.model.spec import decode_spec, encode_spec, spec_hash
-from piper.model.wire import Answer, Lookup, Problem
-from piper.serializer.outcomes import CheckedSpec, FailedFile, LoadedFile, Outcome, explain_end, place_in_trace
+from piper import landlock
+from piper.model.errors import SystemFault
+from piper.serializer.loads import ActiveLoad, LoadRequest
+from piper.serializer.outcomes import FailedFile, Outcome
 from piper.serializer.protocol import (
-    MAX_FRAME,
     MAX_PACKET,
-    MAX_QUESTION,
-    MOST_QUESTIONS,
     NONCE_BYTES,
     READY,
-    BadFrame,
-    Ended,
-    Failed,
     Frames,
-    Kind,
     Limits,
     Load,
-    Loaded,
-    Question,
     Setup,
     Stop,
     decode_ended,
-    decode_operators,
-    decode_question,
-    decode_report,
     encode,
 )
-from piper.task_api.problems import problem_of
 
 log = logging.getLogger(__name__)
 
@@ -69,51 +45,9 @@ START_SECONDS = 30.0
 """For a host to be ready."""
 SILENCE_SECONDS = 5.0
 """Beyond the limit of a load, after which its host is taken for dead."""
-MOST_RESULTS = 512 << 20
-"""Bytes of frames of one file."""
 DEFAULT_LIMITS = Limits()
 INHERITED = ("PATH", "LANG", "TZ")
 """The variables of this process that a load sees."""
-
-
-def find_nothing(lookup: Lookup) -> Never:
-    """What files look up where there is no database."""
-    raise NotFound("there is no installation to ask")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoadRequest:
-    """What to load, and what its bundle grants it."""
-
-    root: Path
-    file: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    readable: Sequence[str] = ()
-    look_up: Callable[[Lookup], Any] = find_nothing
-    """Answers what it asks. That the database is away is no answer: then loading it fails (StoreUnavailable)."""
-
-
-@dataclass(slots=True)
-class _Active:
-    """A load that has been started."""
-
-    id: int
-    request: LoadRequest
-    result: socket.socket
-    frames: Frames
-    deadline: float
-    specs: dict[str, CheckedSpec] = field(default_factory=dict)
-    operators: dict[str, Any] = field(default_factory=dict)
-    report: Loaded | Failed | None = None
-    received: int = 0
-    questions: int = 0
-    answers: bytearray = field(default_factory=bytearray)
-    """Frames for which its socket had no room yet."""
-    masker: Masker = field(default_factory=Masker)
-    """Of what was secret in the answers."""
-    refused: AuthorError | None = None
-    """Why what it sent cannot be used."""
-    unwanted: bool = False
 
 
 class Loader:
@@ -143,7 +77,7 @@ class Loader:
         self._host: subprocess.Popen[bytes] | None = None
         self._homes: tempfile.TemporaryDirectory[str] | None = None
         self._control: socket.socket | None = None
-        self._active: dict[int, _Active] = {}
+        self._active: dict[int, ActiveLoad] = {}
         self._suspects: deque[tuple[int, LoadRequest]] = deque()
         self._ids = 0
 
@@ -194,7 +128,7 @@ class Loader:
             for key, ready in self._selector.select(max(0.0, remaining)):
                 if key.fileobj is self._control:
                     outcomes += self._listen()
-                elif isinstance(key.data, _Active) and key.data.id in self._active:
+                elif isinstance(key.data, ActiveLoad) and key.data.id in self._active:
                     if ready & selectors.EVENT_WRITE:
                         self._flush(key.data)
                     self._receive(key.data)
@@ -237,7 +171,7 @@ class Loader:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         deadline = time.monotonic() + self._limits.seconds + SILENCE_SECONDS
-        active = _Active(number, request, ours, Frames(nonce), deadline)
+        active = ActiveLoad(number, request, ours, Frames(nonce), deadline)
         self._active[number] = active
         self._selector.register(ours, selectors.EVENT_READ, active)
         load = Load(
@@ -316,7 +250,7 @@ class Loader:
         while self._receive(active):
             pass
         self._forget(active)
-        return [] if active.unwanted else [(ended.id, self._outcome(active, ended))]
+        return [] if active.unwanted else [(ended.id, active.outcome(ended, self._limits))]
 
     def _give_up_host(self, reason: str) -> list[tuple[int, Outcome]]:
         """The host is lost. The one load that it had is to blame; of several, each is tried again alone."""
@@ -334,7 +268,7 @@ class Loader:
 
     # --- results ----------------------------------------------------------------------------------
 
-    def _receive(self, active: _Active) -> bool:
+    def _receive(self, active: ActiveLoad) -> bool:
         """Take what a loading process has sent. False when there is nothing now, or nothing more to come."""
         if active.result.fileno() == -1:
             return False
@@ -349,62 +283,12 @@ class Loader:
             active.result.close()
             return False
         if active.refused is None:
-            self._take(active, data)
+            if not active.take(data):
+                self._send(Stop(active.id))
+            self._flush(active)
         return True
 
-    def _take(self, active: _Active, data: bytes) -> None:
-        active.received += len(data)
-        try:
-            if active.received > MOST_RESULTS:
-                raise InvalidSpec(f"its workflows take more than {MOST_RESULTS >> 20} MiB as data")
-            for kind, payload in active.frames.feed(data):
-                self._take_frame(active, kind, payload)
-        except AuthorError as error:
-            self._refuse(active, error)
-        except (BadFrame, msgspec.MsgspecError, RecursionError) as error:
-            self._refuse(
-                active, InvalidSpec(f"it wrote something else than workflows into the channel of its loader {error}")
-            )
-
-    def _take_frame(self, active: _Active, kind: Kind, payload: bytes) -> None:
-        if kind is Kind.SPEC:
-            spec = decode_spec(payload)
-            check_workflow(spec, timetables.check)
-            if spec.workflow_id in active.specs:
-                first = active.specs[spec.workflow_id].spec.source
-                raise InvalidSpec(
-                    f"workflow id {spec.workflow_id!r} is used twice, also at {first.file}:{first.line}",
-                    file=spec.source.file,
-                    line=spec.source.line,
-                )
-            body = encode_spec(spec)
-            active.specs[spec.workflow_id] = CheckedSpec(spec, body.decode(), spec_hash(body))
-        elif kind is Kind.OPERATORS:
-            active.operators.update(decode_operators(payload))
-        elif kind is Kind.QUESTION:
-            self._answer(active, payload)
-        else:
-            active.report = decode_report(payload)
-
-    def _answer(self, active: _Active, payload: bytes) -> None:
-        active.questions += 1
-        if active.questions > MOST_QUESTIONS:
-            raise InvalidSpec(
-                f"it reads more than {MOST_QUESTIONS} variables and connections while it is loaded: read them in "
-                "tasks, or keep them together as the JSON of one variable"
-            )
-        if len(payload) > MAX_QUESTION or len(active.answers) > MAX_FRAME:
-            raise InvalidSpec(f"it asks for a name of {len(payload):,} bytes, or without waiting for the answers")
-        question = decode_question(payload)
-        answer = _answer_of(active, question)
-        try:
-            active.answers += framed(_encode_answer(answer))
-        except FrameTooLong as error:
-            answer = Answer(question.id, problem=Problem("too_large", f"the answer has {error}"))
-            active.answers += framed(_encode_answer(answer))
-        self._flush(active)
-
-    def _flush(self, active: _Active) -> None:
+    def _flush(self, active: ActiveLoad) -> None:
         """Send what its socket has room for."""
         try:
             del active.answers[: active.result.send(active.answers)]
@@ -415,74 +299,8 @@ class Loader:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if active.answers else 0)
         self._selector.modify(active.result, events, active)
 
-    def _refuse(self, active: _Active, error: AuthorError) -> None:
-        active.refused = error
-        active.specs.clear()
-        self._send(Stop(active.id))
-
-    def _forget(self, active: _Active) -> None:
+    def _forget(self, active: ActiveLoad) -> None:
         del self._active[active.id]
         if active.result.fileno() != -1:
             self._selector.unregister(active.result)
             active.result.close()
-
-    def _outcome(self, active: _Active, ended: Ended) -> Outcome:
-        file, report, mask = active.request.file, active.report, active.masker.mask_text
-        output = mask(ended.output.decode(errors="replace"))
-        if active.refused is None and isinstance(report, Loaded):
-            return LoadedFile(
-                file=file,
-                specs=tuple(active.specs.values()),
-                imports=report.imports,
-                operators=active.operators,
-                warnings=(*map(mask, report.warnings), *_exposed(active)),
-                seconds=ended.seconds,
-                output=output,
-                questions=active.questions,
-            )
-        trace = ""
-        where, line = place_in_trace(ended.trace, str(active.request.root))
-        if active.refused is not None:
-            message = str(active.refused)
-            where, line = (active.refused.file, active.refused.line) if active.refused.file else (where, line)
-        elif isinstance(report, Failed):
-            message, where, line, trace = report.message, report.file, report.line or None, report.traceback
-        else:
-            message = explain_end(ended, self._limits)
-        return FailedFile(
-            file=file,
-            message=mask(message),
-            traceback=mask(trace),
-            error_file=where or file,
-            line=line,
-            seconds=ended.seconds,
-            output=output,
-            questions=active.questions,
-        )
-
-
-def _exposed(active: _Active) -> Iterator[str]:
-    """Warnings of workflows that hold a secret which their file has read."""
-    for one in active.specs.values():
-        body = one.body.encode()
-        if active.masker.mask(body) != body:
-            place = f"{one.spec.source.file}:{one.spec.source.line}"
-            yield (
-                f"{place}: UserWarning: workflow {one.spec.workflow_id!r} holds a secret that its file has read (a "
-                "password, or a variable with a telling name): definitions are neither encrypted nor masked. Read it "
-                "in the task, or in a template"
-            )
-
-
-_encode_answer = msgspec.msgpack.Encoder().encode
-
-
-def _answer_of(active: _Active, question: Question) -> Answer:
-    try:
-        result = active.request.look_up(question.lookup)
-    except StoreUnavailable:
-        raise
-    except Exception as error:  # whatever is wrong with this one, the others can be loaded
-        return Answer(question.id, problem=problem_of(error))
-    active.masker.add(secrets_in(question.lookup, result))
-    return Answer(question.id, result)

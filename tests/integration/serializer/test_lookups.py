@@ -14,8 +14,9 @@ from piper.model.errors import NotFound, StoreUnavailable
 from piper.model.wire import GetConnection, GetVariable, Lookup
 from piper.serializer.bundles import Bundle
 from piper.serializer.changes import LOOKUP_INTERVAL
+from piper.serializer.loads import LoadRequest
 from piper.serializer.protocol import MOST_QUESTIONS
-from piper.serializer.supervisor import Loader, LoadRequest
+from piper.serializer.supervisor import Loader
 from piper.store.connections import ConnectionSecret, ConnectionSettings, write_connection
 from piper.store.variables import delete_variable, write_variable
 from tests.integration.serializer.conftest import DO, bad, good, load_all
