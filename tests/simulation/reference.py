@@ -187,6 +187,10 @@ def ends(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int, *, cleared:
         if "ran" in by_rule:
             by_rule = by_rule - {"ran"} | (set() if sources else _fitted(spec, rows, task, index))
         found |= by_rule
+    if cleared and _in_one_mapped_group(spec, task, task) and index >= 0:
+        length = length_of(spec, rows, mapping_of(spec, task))
+        if length is not None and index >= length:
+            found.add("removed")  # with another of its group, before its own rule had its say
     return found
 
 
