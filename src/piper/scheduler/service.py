@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from piper.core.memory import AssetsChanged, Cancel, Changes, Facts, RunEnded, RunMemory
@@ -87,6 +88,7 @@ class SchedulerService(Service):
         self._by_time = by_time
         self.book = RunBook(database)
         self._aside = Quarantine[str]("workflow", "it is published, paused or unpaused")
+        self._unread = Quarantine[int]("event", "another process takes over")
         self._schedules = Schedules(database, self.book, self._aside)
         self._assets = AssetQueues(database, self.book, self._aside)
         self._backfills = Backfills(database, self.book)
@@ -110,6 +112,7 @@ class SchedulerService(Service):
             "run": len(self.quarantine),
             "workflow": len(self._aside),
             "backfill": len(self._backfills.quarantine),
+            "event": len(self._unread),
         }
 
     # --- the loop ------------------------------------------------------------------------------
@@ -183,6 +186,7 @@ class SchedulerService(Service):
         if shards:
             self._backfills.forget(shards)
             self._aside.release_if(lambda workflow_id: shard_of(workflow_id) in shards)
+            self._unread.release_if(lambda _: True)
             self.book.forget_shards(shards)
             self._epochs = {s: e for s, e in self._epochs.items() if s not in shards}
 
@@ -200,7 +204,12 @@ class SchedulerService(Service):
         """The stored events of runs, with their runs loaded; news of workflows is dealt with at once."""
         with self._database.read() as connection:
             stored = pending_events(
-                connection, fence.epochs.keys(), EVENTS_PER_TICK, except_runs=self.quarantine.keys()
+                connection,
+                fence.epochs.keys(),
+                EVENTS_PER_TICK,
+                except_runs=self.quarantine.keys(),
+                except_ids=self._unread.reasons.keys(),
+                unreadable=self._put_aside,
             )
         self.counters["events"] += len(stored)
         for_workflows = [s for s in stored if isinstance(s.event, SpecPublished | PauseChanged)]
@@ -220,6 +229,13 @@ class SchedulerService(Service):
                 instances = instances_of_runs(connection, (r.id for r in runs))
             self._take_in((run, instances[run.id]) for run in runs)
         return for_runs
+
+    def _put_aside(self, event: int, run: int | None, error: msgspec.MsgspecError) -> None:
+        """An event cannot be read: its run waits with it, since what follows in that run may hang on it."""
+        if run is None:
+            self._unread.put_aside(event, error)
+        else:
+            self.book.quarantine.put_aside(run, error)
 
     def _hear_of_workflows(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> None:
         """A workflow was published, vanished, was paused or unpaused: its cursor must be computed anew."""
@@ -489,7 +505,7 @@ class SchedulerService(Service):
         for memory, changes in batch.steps:
             run = memory.run.id
             self._troubles.pop(run, None)
-            moved = changes.run.state is not memory.run.state
+            stays = changes.run.state is memory.run.state is RunState.RUNNING
             repinned = changes.run.spec_hash != memory.run.spec_hash
             memory.take_over(changes)
             changed = [ti for ti in changes.instances.values() if ti is not None]
@@ -499,7 +515,7 @@ class SchedulerService(Service):
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
             assets = assets or any(isinstance(e, AssetsChanged) for e in changes.effects)
-            if moved or memory.run.state.finished:
+            if not stays:  # nor if it is queued as before: it may have begun and been cleared in one step
                 self._file(memory)
             if repinned:
                 self._reload([run])
