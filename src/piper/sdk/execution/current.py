@@ -123,11 +123,12 @@ def answer_outside_of_tasks(channel: Channel | None) -> None:
 @contextmanager
 def looking_up(look_up: Callable[[wire.Lookup], Any]) -> Iterator[None]:
     """While a file is loaded: answer what its top level looks up. Raises as `Channel.ask`."""
+    outer = _outside
     answer_outside_of_tasks(LookupChannel(look_up))
     try:
         yield
     finally:
-        answer_outside_of_tasks(None)
+        answer_outside_of_tasks(outer)
 
 
 def get_current_context() -> Context:

@@ -107,6 +107,8 @@ def test_while_a_file_is_loaded_it_may_look_something_up_and_do_nothing_else(cha
             with pytest.raises(RuntimeError, match="nobody to ask here: outside of a task, as at the top level"):
                 forbidden()
     assert channel.variables["bucket"] == "b1"
+    Variable.set("bucket", "b2")  # who answered before answers again
+    assert channel.variables["bucket"] == "b2"
 
 
 def test_where_no_installation_is_asked_there_are_only_the_variables_of_the_environment(
