@@ -11,6 +11,7 @@ from piper.compat.spellings import DAG_ARGUMENTS, NO_MORE, OPERATOR_ARGUMENTS
 from piper.compat.tables import LACKING, Row
 from piper.compat.tables.former import FORMER
 from piper.compat.tables.moved import MOVED
+from piper.compat.tables.provided import PROVIDED
 
 DOCUMENT, SECTION, LACKING_SECTION = "guide/coming-from-airflow.md", "former", "lacking"
 OURS = "piper."
@@ -18,7 +19,7 @@ OURS = "piper."
 
 def lacking() -> str:
     """The table of features that Piper lacks, without those that are Airflow's inside."""
-    inside = {"supervisor"}
+    inside = {"supervisor", "insides"}
     return table(
         ["", "the nearest"],
         [
@@ -39,6 +40,9 @@ def section() -> str:
             table(["former", "now"], [[_code(key), _code(now)] for key, (now, _) in sorted(CONTEXT_KEYS.items())]),
             "Names of Airflow 1 and 2 that Airflow 3 has dropped (lenient mode only):",
             table(["former", "names", "now"], list(_names(FORMER))),
+            "`airflow.hooks`, `airflow.operators` and `airflow.sensors` have all names of their former modules, as in "
+            "Airflow 1. These modules hold what other providers have now; the warning, or the error, says which:",
+            table(["former", "modules", "for instance"], list(_provided())),
             "Modules that Airflow 3.3.2 still has, with a warning (both modes):",
             table(["former", "names", "now"], list(_names(MOVED))),
         ]
@@ -65,6 +69,11 @@ def _names(modules: dict[str, str]) -> Iterator[list[str]]:
         for place, names in places.items():
             shown = names if len(names) <= 3 else [*names[:2], "…"]
             yield [_code(module), ", ".join(_code(name) if name not in ("all", "…") else name for name in shown), place]
+
+
+def _provided() -> Iterator[list[str]]:
+    for package, modules in sorted(PROVIDED.items()):
+        yield [_code(f"{package}.…"), str(len(modules)), ", ".join(_code(module) for module in sorted(modules)[:3])]
 
 
 def _present(name: str, module: str, other: str) -> str:

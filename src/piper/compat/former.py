@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from tempfile import TemporaryDirectory as TemporaryDirectory
 from typing import Any, TypeVar
 
 import pendulum
 
 from piper.operators.empty import EmptyOperator
+from piper.sdk.configuration import conf
 
 Init = TypeVar("Init", bound=Callable[..., Any])
 
 INSTEAD = {
     "DummyOperator": "airflow.providers.standard.operators.empty.EmptyOperator",
+    "TemporaryDirectory": "tempfile.TemporaryDirectory",
     "apply_defaults": "nothing: operators apply their defaults by themselves",
     "days_ago": "a fixed start_date, or pendulum.today('UTC').subtract(days=n)",
+    "get": "airflow.configuration.conf.get",
+    "getboolean": "airflow.configuration.conf.getboolean",
+    "getfloat": "airflow.configuration.conf.getfloat",
+    "getint": "airflow.configuration.conf.getint",
     "date_range": "a timetable, or pendulum.interval(start, end).range('days')",
     "parse_execution_date": "airflow.sdk.timezone.parse",
     "round_time": "the methods of pendulum's DateTime, as start_of('hour')",
 }
 """What to use now."""
+
+get, getboolean, getfloat, getint = conf.get, conf.getboolean, conf.getfloat, conf.getint
 
 
 class DummyOperator(EmptyOperator):

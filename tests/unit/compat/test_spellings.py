@@ -146,7 +146,7 @@ def test_a_whole_file_of_airflow_1_loads_and_runs_in_the_lenient_mode_alone(
     assert result.state == "success"
     assert result["say"].result == 2026
     monkeypatch.setenv("PIPER_CORE__AIRFLOW_MODE", "strict")
-    with pytest.raises(AuthorError, match=r"No module named 'airflow.operators.bash_operator'"):
+    with pytest.raises(AuthorError, match=r"Piper has no airflow.operators.bash_operator"):
         load(text)
 
 
