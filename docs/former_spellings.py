@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from docs.sections import table, write_section
 from piper.compat.contexts import _FORMER as CONTEXT_KEYS
 from piper.compat.former import INSTEAD
-from piper.compat.spellings import DAG_ARGUMENTS, NO_MORE, OPERATOR_ARGUMENTS
+from piper.compat.spellings import CLASS_ARGUMENTS, DAG_ARGUMENTS, NO_MORE, OPERATOR_ARGUMENTS, TRIGGER_RULES
 from piper.compat.tables import LACKING, Row
 from piper.compat.tables.former import FORMER
 from piper.compat.tables.moved import MOVED
@@ -40,8 +40,10 @@ def section() -> str:
             table(["former", "now"], [[_code(key), _code(now)] for key, (now, _) in sorted(CONTEXT_KEYS.items())]),
             "Names of Airflow 1 and 2 that Airflow 3 has dropped (lenient mode only):",
             table(["former", "names", "now"], list(_names(FORMER))),
-            "`airflow.hooks`, `airflow.operators` and `airflow.sensors` have all names of their former modules, as in "
-            "Airflow 1. These modules hold what other providers have now; the warning, or the error, says which:",
+            (
+                "`airflow.hooks`, `airflow.operators` and `airflow.sensors` have all names of their former modules, as "
+                "in Airflow 1. These modules hold what other providers have now; the warning, or the error, says which:"
+            ),
             table(["former", "modules", "for instance"], list(_provided())),
             "Modules that Airflow 3.3.2 still has, with a warning (both modes):",
             table(["former", "names", "now"], list(_names(MOVED))),
@@ -55,6 +57,11 @@ def _arguments() -> Iterator[list[str]]:
             yield [of, _code(former), _code(now)]
         for former, why in sorted(NO_MORE[of].items()):
             yield [of, _code(former), f"no effect: {why}"]
+    for of, renamed in sorted(CLASS_ARGUMENTS.items()):
+        for former, now in sorted(renamed.items()):
+            yield [of, _code(former), _code(now)]
+    for former, rule in sorted(TRIGGER_RULES.items()):
+        yield ["operator", _code(f'trigger_rule="{former}"'), _code(f'trigger_rule="{rule.value}"')]
 
 
 def _names(modules: dict[str, str]) -> Iterator[list[str]]:

@@ -28,7 +28,6 @@ import sys
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from piper.compat.finder import ROOT, AirflowFinder, installed_airflow, is_foreign, is_provided, package_of
 
@@ -119,9 +118,11 @@ class Layer:
         """Translate former arguments and context keys, or no longer."""
         # Lazy: these are of the authoring language, which this package does not import by itself.
         from piper.compat import contexts
-        from piper.sdk.spelling import install_translation
+        from piper.compat.spellings import FormerSpellings, accept_former_rules
+        from piper.sdk.spelling import use_spellings
 
-        install_translation(_translate if accepted else None)
+        use_spellings(FormerSpellings() if accepted else None)
+        accept_former_rules(accepted)
         contexts.accept(accepted)
 
     def _say_if_airflow_is_installed(self) -> None:
@@ -138,12 +139,6 @@ def _use(layer: Layer | None) -> None:
     from piper.sdk.loader import use_import_layer  # of the authoring language, as above
 
     use_import_layer(layer)
-
-
-def _translate(called: str, arguments: dict[str, Any], unknown: frozenset[str]) -> dict[str, Any]:
-    from piper.compat.spellings import translate  # few files have an unknown argument
-
-    return translate(called, arguments, unknown)
 
 
 _layer: Layer | None = None

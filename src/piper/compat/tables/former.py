@@ -14,7 +14,8 @@ FORMER = {
     "airflow.models.asset": "lacks database: AssetActive AssetAliasModel AssetDagRunQueue AssetEvent AssetModel",
     "airflow.models.crypto": "lacks database: get_fernet",
     "airflow.models.dag": (
-        "airflow.sdk.definitions.param: DagParam; lacks database: DagOwnerAttributes get_asset_triggered_next_run_info "
+        "airflow.sdk.definitions.param: DagParam; airflow.sdk.definitions.dag: DagStateChangeCallback; "
+        "lacks database: DagOwnerAttributes get_asset_triggered_next_run_info "
         "get_last_dagrun"
     ),
     "airflow.models.dagcode": "lacks database: DagCode",
@@ -35,7 +36,7 @@ FORMER = {
     "airflow.models.taskmixin": "airflow.models.taskmixin: TaskMixin=DependencyMixin",
     "airflow.models.xcom_arg": "airflow.sdk.definitions.xcom_arg: PlainXComArg",
     "airflow.operators.dummy": "piper.compat.former: DummyOperator",
-    "airflow.operators.python": "airflow.sdk: task; lacks virtual environments: is_venv_installed",
+    "airflow.operators.python": "airflow.sdk: task; piper.compat.former: is_venv_installed",
     "airflow.operators.subdag": "lacks subdags: SubDagOperator",
     "airflow.secrets": "lacks secrets backends: BaseSecretsBackend",
     "airflow.secrets.local_filesystem": "lacks secrets backends: LocalFilesystemBackend",
@@ -44,7 +45,7 @@ FORMER = {
         "airflow.providers.standard.sensors.external_task: ExternalTaskMarker ExternalTaskSensor"
     ),
     "airflow.sensors.smart_sensor": "lacks smart sensors: SmartSensorOperator",
-    "airflow.timetables.datasets": "airflow.timetables.assets: DatasetOrTimeSchedule=AssetOrTimeSchedule",
+    "airflow.timetables.datasets": "piper.compat.former: DatasetOrTimeSchedule",
     "airflow.utils.dag_parsing_context": "airflow.sdk: get_parsing_context",
     "airflow.utils.dates": "piper.compat.former: days_ago date_range parse_execution_date round_time",
     "airflow.utils.decorators": "piper.compat.former: apply_defaults",
