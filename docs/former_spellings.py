@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from docs.sections import table, write_section
+from piper.compat.attributes import FORMER as ATTRIBUTES
 from piper.compat.contexts import _FORMER as CONTEXT_KEYS
 from piper.compat.former import INSTEAD
 from piper.compat.spellings import CLASS_ARGUMENTS, DAG_ARGUMENTS, NO_MORE, OPERATOR_ARGUMENTS, TRIGGER_RULES
@@ -38,6 +39,8 @@ def section() -> str:
             table(["of", "former", "now"], list(_arguments())),
             "Keys of the context, in templates and functions:",
             table(["former", "now"], [[_code(key), _code(now)] for key, (now, _) in sorted(CONTEXT_KEYS.items())]),
+            "Attributes of DAGs, runs and task instances. Those that Airflow's database answered say so when called:",
+            table(["of", "former", "now"], list(_attributes())),
             "Names of Airflow 1 and 2 that Airflow 3 has dropped (lenient mode only):",
             table(["former", "names", "now"], list(_names(FORMER))),
             (
@@ -62,6 +65,12 @@ def _arguments() -> Iterator[list[str]]:
             yield [of, _code(former), _code(now)]
     for former, rule in sorted(TRIGGER_RULES.items()):
         yield ["operator", _code(f'trigger_rule="{former}"'), _code(f'trigger_rule="{rule.value}"')]
+
+
+def _attributes() -> Iterator[list[str]]:
+    for of, former in ATTRIBUTES.items():
+        for name, (now, _) in sorted(former.items()):
+            yield [of, _code(name), now if " " in now else _code(now)]
 
 
 def _names(modules: dict[str, str]) -> Iterator[list[str]]:

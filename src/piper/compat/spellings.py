@@ -95,6 +95,22 @@ class FormerSpellings(Spellings):
             return TRIGGER_RULES[given]
         return given
 
+    def attribute(self, owner: object, kind: str, name: str) -> Any:
+        """A former attribute, or what it answers with now.
+
+        Raises:
+            AttributeError: it never was one.
+        """
+        from piper.compat.attributes import value_of  # few files ask for any
+
+        found = value_of(owner, kind, name)
+        if found is None:
+            return super().attribute(owner, kind, name)
+        now, value = found
+        if now:
+            _warn(f"{kind}.{name} is gone: use {now}")
+        return value
+
     def by_position(self, called: str, given: tuple[Any, ...]) -> dict[str, Any]:
         """The arguments of a DAG by name.
 

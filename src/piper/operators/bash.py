@@ -92,6 +92,9 @@ class BashOperator(BaseOperator):
         if self.env is None:
             env = dict(os.environ)
         else:
+            wrong = next(((name, value) for name, value in self.env.items() if not isinstance(value, str)), None)
+            if wrong is not None:
+                raise TypeError(f"env[{wrong[0]!r}] must be text, not {wrong[1]!r}: write str({wrong[1]!r})")
             env = {**os.environ, **self.env} if self.append_env else dict(self.env)
         return env | context_to_airflow_vars(context, in_env_var_format=True)
 

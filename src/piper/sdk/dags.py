@@ -37,7 +37,7 @@ from piper.sdk.params import DagParam, ParamsDict
 from piper.sdk.place import Place, file_of, place_of
 from piper.sdk.placeholders import NOTSET
 from piper.sdk.schedules import as_timetable
-from piper.sdk.spelling import named, nearest, only_known
+from piper.sdk.spelling import former_attribute, named, nearest, only_known
 from piper.sdk.timetables import Timetable
 from piper.sdk.xcom_arg import PlainXComArg
 
@@ -424,6 +424,9 @@ class DAG:
         return partial(task, dag=self)
 
     # --- with DAG(...) --------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        return former_attribute(self, "DAG", name)
 
     def __enter__(self) -> Self:
         scope.push_dag(self)

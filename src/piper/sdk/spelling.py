@@ -30,6 +30,17 @@ class Spellings:
         """
         raise TypeError(f"{called}: name all arguments but the first, as in description={given[0]!r}")
 
+    def attribute(self, owner: object, kind: str, name: str) -> Any:
+        """An attribute that a DAG, a run or a task instance does not have.
+
+        Arguments:
+            kind: what the owner is called: DAG, DagRun, TaskInstance.
+
+        Raises:
+            AttributeError: nor had it ever.
+        """
+        raise AttributeError(f"{kind} has no attribute {did_you_mean(name, dir(owner))}", name=name, obj=owner)
+
 
 _spellings = Spellings()
 
@@ -43,6 +54,17 @@ def use_spellings(spellings: Spellings | None) -> None:
 def present_value(argument: str, given: Any) -> Any:
     """A value that an argument does not know, in today's spelling if it is a former one."""
     return _spellings.value(argument, given)
+
+
+def former_attribute(owner: object, kind: str, name: str) -> Any:
+    """An attribute that it does not have today, if it is a former one.
+
+    Raises:
+        AttributeError: it is none.
+    """
+    if name.startswith("_"):  # copying and pickling ask for these
+        raise AttributeError(f"{kind} has no attribute {name!r}", name=name, obj=owner)
+    return _spellings.attribute(owner, kind, name)
 
 
 def named(called: str, given: tuple[Any, ...], others: dict[str, Any]) -> dict[str, Any]:

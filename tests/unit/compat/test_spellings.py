@@ -310,3 +310,49 @@ def test_former_keys_are_not_listed_in_the_context_and_take_no_name_from_an_auth
 
     operator = PythonOperator(task_id="x", python_callable=look, op_args=["mine"], dag=DAG("d"))
     assert run_task(operator).result == ["mine", False]
+
+
+# --- attributes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("lenient")
+def test_former_attributes_are_derived_from_todays() -> None:
+    dag = DAG("d", schedule="0 6 * * *", start_date=MONDAY, max_active_tasks=3)
+    with pytest.warns(FormerArgumentWarning, match="DAG.schedule_interval is gone: use schedule"):
+        assert dag.schedule_interval == "0 6 * * *"
+    with pytest.warns(FormerArgumentWarning, match="max_active_tasks"):
+        assert dag.concurrency == 3
+    with pytest.warns(FormerArgumentWarning, match="data_interval_end"):
+        assert dag.following_schedule(MONDAY) == datetime(2026, 5, 5, 6, tzinfo=UTC)
+    with pytest.warns(FormerArgumentWarning, match="data_interval_start"):
+        assert dag.previous_schedule(MONDAY) == datetime(2026, 5, 4, 6, tzinfo=UTC)
+    with pytest.raises(RuntimeError, match=r"DAG.get_last_dagrun needs Airflow's metadata database"):
+        dag.get_last_dagrun()
+    with pytest.raises(AttributeError, match=r"DAG has no attribute 'task_idz' \(did you mean 'task_ids'\?\)"):
+        _ = dag.task_idz
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.filterwarnings("ignore::piper.compat.finder.DeprecatedImportWarning")
+def test_a_run_and_a_task_instance_have_their_former_attributes() -> None:
+    def look(**context: Any) -> list[Any]:
+        run, ti = context["dag_run"], context["ti"]
+        return [
+            run.id == run.run_id,
+            run.execution_date == ti.execution_date,
+            run.external_trigger,
+            ti.get_dagrun() is run,
+        ]
+
+    with DAG("d") as dag:
+        look_task = PythonOperator(task_id="look", python_callable=look)
+        look_task >> PythonOperator(task_id="ask", python_callable=lambda dag_run: dag_run.get_task_instances())
+    result = run_dag(dag, logical_date=MONDAY, clock=MONDAY)
+    assert result["look"].result == [True, True, True, True]
+    assert "DagRun.get_task_instances needs Airflow's metadata database" in result["ask"].error
+
+
+@pytest.mark.usefixtures("strict")
+def test_former_attributes_are_none_in_the_strict_mode() -> None:
+    with pytest.raises(AttributeError, match="DAG has no attribute 'schedule_interval'"):
+        _ = DAG("d").schedule_interval
