@@ -6,7 +6,6 @@ Every function yields (figure name, unit, values of its repetitions); the value 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -242,15 +241,14 @@ def _bare_fib() -> float:
 
 def _cpu_percent(piper: Instance, seconds: float) -> float:
     """Of one core, over all processes."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    before = sum(map(_cpu_ticks, piper.processes()))
+    before = sum(map(_cpu_seconds, piper.processes()))
     time.sleep(seconds)
-    return (sum(map(_cpu_ticks, piper.processes())) - before) / ticks / seconds * 100
+    return (sum(map(_cpu_seconds, piper.processes())) - before) / seconds * 100
 
 
-def _cpu_ticks(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def _cpu_seconds(pid: int) -> float:
+    """That its threads have had, as the scheduler counts it: ticks, of ten milliseconds, are sampled."""
+    return sum(int(thread.read_text().split()[0]) for thread in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def _peak_mb(pid: int) -> float:

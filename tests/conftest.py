@@ -10,6 +10,7 @@ At the end of a session each suite's time is printed.
 from __future__ import annotations
 
 import shutil
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import count
@@ -101,6 +102,11 @@ def fence(database: Database) -> Fence:
         connection.execute(shard.update().values(owner="test", epoch=1))
         numbers = connection.execute(shard.select().with_only_columns(shard.c.shard)).scalars().all()
     return Fence("test", dict.fromkeys(numbers, 1))
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C interrupt what the tests start: what starts them in the background has it ignored, for them too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 _seconds: defaultdict[str, float] = defaultdict(float)

@@ -20,7 +20,7 @@ team: there would be no bound to their number, and whoever may read metrics may 
     piper_callback_failures_total         counter                          callbacks that failed, on this process's runs
     piper_service_up                      gauge      service               1 if the service's thread runs
     piper_service_failures                gauge      service               ticks in a row that failed
-    piper_quarantined                     gauge      kind                  run, workflow, backfill: put aside, undecided
+    piper_quarantined                     gauge      kind                  run, workflow, backfill, event: put aside
 
 Those below `piper_streams` are read from the database when they are asked for (`piper.web.resources.installation`).
 """

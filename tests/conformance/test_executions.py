@@ -387,3 +387,14 @@ def test_a_worker_that_is_gone_holds_up_no_new_try_of_what_it_had_left_behind(wo
     with world.database.write() as connection:
         assert lose_worker(connection, world.attempts(old.instance)[0].worker, "gone", NOW) == []
     assert world.start(Identity(old.instance, 2, 0))
+
+
+def test_a_start_whose_answer_was_lost_holds_up_no_new_try_once_it_is_no_longer_wanted(world: World) -> None:
+    old = world.add_instance(world.add_run())
+    world.start(old, nonce="mine")
+    world.change_instance(old.instance, state=TaskState.QUEUED, try_number=2)
+    assert world.problem(old, wire.Start("of a duplicate", "w2")) == STALE
+    assert world.attempts(old.instance)[0].state is TaskState.RUNNING, "whoever was let in may be at work"
+    assert world.problem(old, wire.Start("mine", "w")) == STALE
+    assert world.attempts(old.instance)[0].state is TaskState.FAILED, "nobody has begun"
+    assert world.start(Identity(old.instance, 2, 0))

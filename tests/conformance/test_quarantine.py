@@ -85,7 +85,7 @@ def test_a_workflow_whose_spec_cannot_be_read_does_not_stop_the_schedules_of_oth
     owner.rest()
     assert owner.next_moment("good") is not None
     assert owner.next_moment("bad") is None
-    assert owner.quarantined == {"run": 0, "workflow": 1, "backfill": 0}
+    assert owner.quarantined == {"run": 0, "workflow": 1, "backfill": 0, "event": 0}
     owner.repair("bad", body)
     owner.rest()
     assert owner.next_moment("bad") == owner.next_moment("good")
@@ -190,6 +190,30 @@ def test_a_run_whose_spec_cannot_be_read_is_put_aside_with_its_events(owner: Own
     assert owner.runs("bad")[0].state is RunState.QUEUED
     assert owner.quarantined["run"] == 1
     assert owner.events() == [RunQueued(made["bad"])], "it waits"
+
+
+def test_an_event_that_cannot_be_read_stops_its_run_alone(owner: Owner) -> None:
+    made = {}
+    for workflow_id in ("bad", "good"):
+        owner.publish(workflow_id, description=workflow_id)
+        made[workflow_id] = owner.add_run(workflow_id, state=RunState.QUEUED)
+    now, shard = owner.clock.now(), shard_of("bad")
+    spoilt = {"body": b'{"type":"of_a_later_version"}'}
+    rows = [
+        event_row(shard, made["bad"], RunQueued(made["bad"]), now),
+        event_row(shard, made["bad"], RunQueued(made["bad"]), now) | spoilt,
+        event_row(shard, None, RunQueued(0), now) | spoilt,
+        event_row(shard_of("good"), made["good"], RunQueued(made["good"]), now),
+    ]
+    with owner.database.write() as connection:
+        append_events(connection, rows)
+    assert owner.rest() > 0.5, "what is put aside must not keep it busy"
+    assert owner.runs("good")[0].state is RunState.RUNNING
+    assert owner.runs("bad")[0].state is RunState.QUEUED
+    assert owner.quarantined == {"run": 1, "workflow": 0, "backfill": 0, "event": 1}
+    with owner.database.read() as connection:
+        waiting = connection.execute(select(schema.event.c.run).order_by(schema.event.c.id)).scalars().all()
+    assert waiting == [made["bad"], made["bad"], None], "nothing of it is lost"
 
 
 def test_a_run_that_may_take_longer_than_there_are_dates_never_takes_too_long(owner: Owner) -> None:

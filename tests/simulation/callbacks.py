@@ -28,14 +28,14 @@ class CallbackMonitor:
         self.called: set[int] = set()
         """The numbers of those that a worker has called."""
 
-    def after_commit(self, runs: Mapping[int, tuple], cleared: Collection[int]) -> None:
+    def after_commit(self, runs: Mapping[int, tuple], steered: Collection[int]) -> None:
         """Every end that is to be told has its callback in the same commit, and nothing else has.
 
-        A run that takes too long and is cleared before that has been written ends and waits again in one commit. It
-        has ended all the same, and that is told, as if there had been two.
+        A run that takes too long and is cleared or marked before that has been written ends twice, or ends and waits
+        again, in one commit. It has ended all the same, and that is told, as if there had been two.
 
         Arguments:
-            cleared: runs to which this commit has applied what a person said.
+            steered: runs to which this commit has applied what a person said.
         """
         rows = self._rows()
         new = {number: callback for number, (callback, _) in rows.items() if number not in self._known}
@@ -46,8 +46,8 @@ class CallbackMonitor:
             kind = {"success": "success", "failed": "failure"}.get(state)
             ended = kind is not None and (before is None or before[0] not in ("success", "failed"))
             wanted = ended and reason in TOLD and kind in spec.callbacks
-            runs_again = number in cleared and before is not None and (before[0], state) == ("running", "queued")
-            wanted |= runs_again and told.get(number) == "timed_out" and "failure" in spec.callbacks
+            may_end_unseen = number in steered and before is not None and before[0] == "running"
+            wanted |= may_end_unseen and told.get(number) == "timed_out" and "failure" in spec.callbacks
             if wanted != (number in told):
                 raise Broken(f"run {run} was {before} and there are these new callbacks: {new}")
         wanted_of = {(run[0], task.task_id) for run in runs.values() for task in self._versions[run[-1]].tasks}

@@ -65,8 +65,16 @@ def _seen(spec: WorkflowSpec, states: States, above: TaskSpec, task: TaskSpec, m
     if map_index < 0:
         some_suffice = task.trigger_rule in FAST
         return [place for place in places if some_suffice or place[1] < 0]
-    own = (above.task_id, map_index)
-    return [own if own in states else (above.task_id, -1)]
+    own, single = (above.task_id, map_index), (above.task_id, -1)
+    if own not in states and single not in states and _is_in_excess(spec, states, task, map_index):
+        return []  # it became several when there were fewer already
+    return [own if own in states else single]
+
+
+def _is_in_excess(spec: WorkflowSpec, states: States, task: TaskSpec, map_index: int) -> bool:
+    """Whether some task of its mapped group has lost this index, as there are fewer now than there were."""
+    group = (t.task_id for t in spec.tasks if _in_one_mapped_group(spec, t, task))
+    return any(states.get((task_id, map_index)) == "removed" for task_id in group)
 
 
 def _in_one_mapped_group(spec: WorkflowSpec, one: TaskSpec, other: TaskSpec) -> bool:
@@ -153,11 +161,13 @@ def _is_explained(at: Ended, may: set[str]) -> bool:
             return "skipped" in may or ("ran" in may and at.executed_as == "skipped")
         case "upstream_failed" | "removed":
             return at.state in may
-    return not may
+    return not may or "none" in may
 
 
 def ends(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int, *, cleared: bool) -> set[str]:
     """`ran`, or the ends without running, that an instance may have come to; several where it depends on the order.
+
+    `none` besides others: it may as well wait. If there is nothing, then it must.
 
     Whatever the instances above did, each of them ended at a moment that is not known here: what one of them is the
     cause of is taken to have happened first, and then what the others would have caused without it.
@@ -179,6 +189,12 @@ def ends(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int, *, cleared:
         if "ran" in by_rule:
             by_rule = by_rule - {"ran"} | (set() if sources else _fitted(spec, rows, task, index))
         found |= by_rule
+        if cleared and not late and not by_rule:
+            found.add("none")
+    if cleared and _in_one_mapped_group(spec, task, task) and index >= 0:
+        length = length_of(spec, rows, mapping_of(spec, task))
+        if length is not None and index >= length:
+            found.add("removed")  # with another of its group, before its own rule had its say
     return found
 
 

@@ -20,6 +20,7 @@ def command(context: click.Context, paths: tuple[Path, ...], output: Format) -> 
     """Check workflow files, or folders of them: load each as a server would, in a process of its own.
 
     Exit code 1 if one of them does not load. Warnings, as of names that are called otherwise now, are shown too.
+    No installation is asked: of variables and connections a file finds those in the environment (AIRFLOW_VAR_...).
 
     \b
     Examples:

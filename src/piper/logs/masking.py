@@ -8,8 +8,12 @@ newline, and only an unfinished line is ever held back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import msgspec
+
+from piper.model.wire import GetConnection, Lookup
 
 SHORTEST = 6
 """Characters. Shorter values are not masked: they would hit innocent text everywhere."""
@@ -140,3 +144,35 @@ def _base64_forms(raw: bytes) -> Iterator[bytes]:
             form = encode(padding + raw)[first:usable]
             if len(form) >= SHORTEST:
                 yield form
+
+
+_SECRET_NAMES = ("password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "authorization", "private")
+
+
+def secrets_in(lookup: Lookup, answer: object) -> list[str]:
+    """Values to mask in what is answered to a question about a connection or a variable."""
+    found: list[str] = []
+    if isinstance(lookup, GetConnection):
+        _collect_secrets(answer, found)
+    elif _is_secret_name(lookup.key) and isinstance(answer, str):
+        found.append(answer)
+    return found
+
+
+def _collect_secrets(value: object, found: list[str]) -> None:
+    if isinstance(value, str) and value.startswith("{"):  # a connection's extra is JSON text
+        try:
+            value = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if _is_secret_name(str(name)) and isinstance(item, str):
+                found.append(item)
+            else:
+                _collect_secrets(item, found)
+
+
+def _is_secret_name(name: str) -> bool:
+    lowered = name.lower()
+    return any(each in lowered for each in _SECRET_NAMES)

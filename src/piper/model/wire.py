@@ -272,6 +272,10 @@ class GetConnection(Struct, frozen=True, tag="get_connection"):
     conn_id: str
 
 
+Lookup = GetVariable | GetConnection
+"""What code may ask that runs in no task: the top level of a file, while it is loaded."""
+
+
 class TriggerRun(Struct, frozen=True, tag="trigger_run", omit_defaults=True):
     """Make a run of another workflow (`trigger_dagrun`). Answers its run id; Conflict if it exists."""
 

@@ -51,8 +51,12 @@ class Quarantine(Generic[K]):
         except SystemFault:
             raise
         except Exception as error:
-            self.reasons[key] = f"{type(error).__name__}: {error}"
-            log.exception("%s %s cannot be decided and is put aside until %s", self._kind, key, self._until)
+            self.put_aside(key, error)
+
+    def put_aside(self, key: K, error: Exception) -> None:
+        """`key` cannot be decided for this reason."""
+        self.reasons[key] = f"{type(error).__name__}: {error}"
+        log.error("%s %s cannot be decided and is put aside until %s", self._kind, key, self._until, exc_info=error)
 
     def release(self, key: K) -> None:
         """Try it again."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from piper.core.memory import AssetsChanged, Cancel, Changes, Facts, RunEnded, RunMemory
@@ -87,6 +88,7 @@ class SchedulerService(Service):
         self._by_time = by_time
         self.book = RunBook(database)
         self._aside = Quarantine[str]("workflow", "it is published, paused or unpaused")
+        self._unread = Quarantine[int]("event", "another process takes over")
         self._schedules = Schedules(database, self.book, self._aside)
         self._assets = AssetQueues(database, self.book, self._aside)
         self._backfills = Backfills(database, self.book)
@@ -110,6 +112,7 @@ class SchedulerService(Service):
             "run": len(self.quarantine),
             "workflow": len(self._aside),
             "backfill": len(self._backfills.quarantine),
+            "event": len(self._unread),
         }
 
     # --- the loop ------------------------------------------------------------------------------
@@ -183,6 +186,7 @@ class SchedulerService(Service):
         if shards:
             self._backfills.forget(shards)
             self._aside.release_if(lambda workflow_id: shard_of(workflow_id) in shards)
+            self._unread.release_if(lambda _: True)
             self.book.forget_shards(shards)
             self._epochs = {s: e for s, e in self._epochs.items() if s not in shards}
 
@@ -197,10 +201,15 @@ class SchedulerService(Service):
     # --- what has happened ---------------------------------------------------------------------
 
     def _read_events(self, fence: Fence, now: datetime) -> list[StoredEvent]:
-        """The stored events of runs, with their runs loaded; news of workflows is dealt with at once."""
+        """The stored events of runs, which are loaded, or of none if that is gone. Other news is dealt with at once."""
         with self._database.read() as connection:
             stored = pending_events(
-                connection, fence.epochs.keys(), EVENTS_PER_TICK, except_runs=self.quarantine.keys()
+                connection,
+                fence.epochs.keys(),
+                EVENTS_PER_TICK,
+                except_runs=self.quarantine.keys(),
+                except_ids=self._unread.reasons.keys(),
+                unreadable=self._put_aside,
             )
         self.counters["events"] += len(stored)
         for_workflows = [s for s in stored if isinstance(s.event, SpecPublished | PauseChanged)]
@@ -219,7 +228,16 @@ class SchedulerService(Service):
                 runs = runs_by_number(connection, missing)
                 instances = instances_of_runs(connection, (r.id for r in runs))
             self._take_in((run, instances[run.id]) for run in runs)
+            gone = missing - {run.id for run in runs}
+            for_runs = [s._replace(run=None) if s.run in gone else s for s in for_runs]
         return for_runs
+
+    def _put_aside(self, event: int, run: int | None, error: msgspec.MsgspecError) -> None:
+        """An event cannot be read: its run waits with it, since what follows in that run may hang on it."""
+        if run is None:
+            self._unread.put_aside(event, error)
+        else:
+            self.book.quarantine.put_aside(run, error)
 
     def _hear_of_workflows(self, events: Sequence[StoredEvent], fence: Fence, now: datetime) -> None:
         """A workflow was published, vanished, was paused or unpaused: its cursor must be computed anew."""
@@ -318,18 +336,21 @@ class SchedulerService(Service):
         """Step every run that has been told something. True if time ran out before all were."""
         inbox: dict[int, list[RunEvent]] = {}
         consumed: dict[int, list[StoredEvent]] = {}
+        undecided = False
         for s in stored:
-            if s.run is not None and s.run in self.quarantine:
-                continue  # it waits
-            if s.run is None or s.run not in self.book.runs:  # of a run that is gone
+            if s.run is None:  # of a run that is gone
                 batch.events.append(s.id)
                 batch.shards.add(s.shard)
+                continue
+            if s.run in self.quarantine:
+                continue  # it waits
+            if s.run not in self.book.runs:  # a backfill has ended it since it was loaded: it is loaded again
+                undecided = True
                 continue
             consumed.setdefault(s.run, []).append(s)
             if not isinstance(s.event, RunQueued):
                 inbox.setdefault(s.run, []).append(s.event)  # type: ignore[arg-type]
         begun = self._clock.monotonic()
-        undecided = False
         limited: set[str] = set()
         for run in self._in_turn([*self._news, *(r for r in consumed if r not in self._news)]):
             memory = self.book.runs.get(run)
@@ -489,7 +510,7 @@ class SchedulerService(Service):
         for memory, changes in batch.steps:
             run = memory.run.id
             self._troubles.pop(run, None)
-            moved = changes.run.state is not memory.run.state
+            stays = changes.run.state is memory.run.state is RunState.RUNNING
             repinned = changes.run.spec_hash != memory.run.spec_hash
             memory.take_over(changes)
             changed = [ti for ti in changes.instances.values() if ti is not None]
@@ -499,7 +520,7 @@ class SchedulerService(Service):
             self._set_timers(memory, ((ti.due, ti.id) for ti in changed if ti.due is not None))
             cancelled += [e.identity for e in changes.effects if isinstance(e, Cancel)]
             assets = assets or any(isinstance(e, AssetsChanged) for e in changes.effects)
-            if moved or memory.run.state.finished:
+            if not stays:  # nor if it is queued as before: it may have begun and been cleared in one step
                 self._file(memory)
             if repinned:
                 self._reload([run])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -38,26 +38,46 @@ def append_events(connection: Connection, rows: Sequence[dict[str, Any]]) -> Non
 
 
 def pending_events(
-    connection: Connection, shards: Collection[int], limit: int, *, except_runs: Iterable[int] = ()
+    connection: Connection,
+    shards: Collection[int],
+    limit: int,
+    *,
+    except_runs: Iterable[int] = (),
+    except_ids: Iterable[int] = (),
+    unreadable: Callable[[int, int | None, msgspec.MsgspecError], None] | None = None,
 ) -> list[StoredEvent]:
     """The oldest events of these shards that nobody has applied yet, at most `limit`.
 
     Arguments:
         except_runs: runs in quarantine, whose events must not fill the batch for ever.
+        except_ids: events in quarantine.
+        unreadable: told the number and the run of an event that this version of Piper cannot read, and why.
+
+    Raises:
+        MsgspecError: an event cannot be read, and nobody wants to be told.
     """
     every = len(shards) >= SHARDS
     statement = _PENDING_ANYWHERE if every else _PENDING
     left_out = sorted(except_runs)
     if left_out:
         statement = statement.where(table.c.run.is_(None) | table.c.run.not_in(left_out))
+    aside = sorted(except_ids)
+    if aside:
+        statement = statement.where(table.c.id.not_in(aside))
     parameters: dict[str, Any] = {"limit": limit}
     if not every:
         parameters["shards"] = sorted(shards)
-    found = (
-        StoredEvent(row.id, row.shard, row.run, _decoder.decode(row.body))
-        for row in connection.execute(statement, parameters)
-    )
-    return [e for e in found if e.shard in shards]
+    found = []
+    for row in connection.execute(statement, parameters):
+        if row.shard not in shards:
+            continue
+        try:
+            found.append(StoredEvent(row.id, row.shard, row.run, _decoder.decode(row.body)))
+        except msgspec.MsgspecError as error:
+            if unreadable is None:
+                raise
+            unreadable(row.id, row.run, error)
+    return found
 
 
 _PENDING_ANYWHERE = (

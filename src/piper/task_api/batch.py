@@ -195,6 +195,8 @@ class Batch:
             verdict = judge_start(execution, identity, start.nonce)
             if verdict is Verdict.STALE or execution is None:
                 self.replies.append(Reply(call.id, problem=STALE))
+                if execution is not None and execution.start_nonce == start.nonce:
+                    self._outlived.append(identity)  # it was granted, and the answer lost: nothing has begun
                 continue
             if verdict is Verdict.WAIT:
                 self.replies.append(Reply(call.id, problem=NOT_YET))

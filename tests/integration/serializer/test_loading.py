@@ -14,9 +14,10 @@ import pytest
 
 from piper import landlock
 from piper.serializer.child.processes import children
+from piper.serializer.loads import LoadRequest
 from piper.serializer.outcomes import Outcome
 from piper.serializer.protocol import Limits
-from piper.serializer.supervisor import Loader, LoadRequest
+from piper.serializer.supervisor import Loader
 from tests.integration.serializer.conftest import DO, Run, bad, defining, good, load_all
 
 NEEDS_LANDLOCK = pytest.mark.skipif(landlock.version() == 0, reason="this kernel has no Landlock")
@@ -329,7 +330,8 @@ def test_nothing_survives_a_server_that_is_killed(root: Path) -> None:
     server = """
 import sys
 from pathlib import Path
-from piper.serializer.supervisor import Loader, LoadRequest
+from piper.serializer.loads import LoadRequest
+from piper.serializer.supervisor import Loader
 loader = Loader()
 loader.start(LoadRequest(root=Path(sys.argv[1]), file="hang.py"))
 print(loader.host, flush=True)

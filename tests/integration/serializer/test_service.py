@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from piper.model.events import SpecPublished
 from piper.model.ids import SERIALIZER_SHARD
+from piper.secrets import Keys
 from piper.serializer.bundles import Bundle, BundleLimits
 from piper.serializer.service import CLEAN_SECONDS, IDLE_SECONDS, SerializerService
 from piper.serializer.snapshots import SnapshotStore
@@ -41,6 +42,7 @@ class Office:
         self.loader = Loader(limits=LIMITS, hidden=[home])
         bundles = options.pop("bundles", [Bundle(name="dags", team="red", folder=dags)])
         self.wakeups = Wakeups()
+        self.keys = Keys.load(home / "secret.key.of.tests")
         self.service = SerializerService(
             self.database,
             self,
@@ -49,6 +51,7 @@ class Office:
             bundles=bundles,
             snapshots=SnapshotStore(home),
             loader=self.loader,
+            keys=self.keys,
             **options,
         )
         self.take(1)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piper.logs.masking import MaskedStream, Masker
+from piper.logs.masking import MaskedStream, Masker, secrets_in
+from piper.model.wire import GetConnection, GetVariable
 
 SECRET = 'p/äss wörd"&\\7'
 
@@ -115,3 +116,19 @@ def test_a_cut_stream_shows_what_the_whole_would(text: str, secret: str, cuts: l
         assert b"***" in shown or secret.encode() not in data
     else:
         assert secret.encode() not in shown
+
+
+def test_the_secrets_of_a_connection_are_its_password_and_what_its_extra_calls_secret() -> None:
+    connection = {
+        "conn_id": "db",
+        "login": "me",
+        "password": "hunter22",
+        "extra": '{"aws_secret_access_key": "abc123", "region": "eu", "nested": {"API_KEY": "xyz789"}}',
+    }
+    assert sorted(secrets_in(GetConnection("db"), connection)) == ["abc123", "hunter22", "xyz789"]
+    assert secrets_in(GetConnection("db"), {"password": None, "extra": "{no json"}) == []
+
+
+def test_a_variable_is_secret_by_its_name() -> None:
+    assert secrets_in(GetVariable("DB_PASSWORD"), "hunter22") == ["hunter22"]
+    assert secrets_in(GetVariable("region"), "eu") == []

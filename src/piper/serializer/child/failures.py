@@ -6,6 +6,7 @@ import os
 import traceback
 
 from piper.model.errors import AuthorError
+from piper.sdk.execution.masking import mask
 from piper.serializer.protocol import Failed
 
 _OURS = os.path.dirname(__file__) + os.sep
@@ -19,7 +20,8 @@ def describe_failure(error: BaseException, root: str) -> Failed:
         # The loader wraps what the file raised; what to show of the way to it is that of the original.
         origin = error.__cause__ if isinstance(error, AuthorError) and error.__cause__ is not None else error
         where, line = _place(error, root)
-        return Failed(_message(error, origin, root)[:MOST_TEXT], _traceback(origin, root)[-MOST_TEXT:], where, line)
+        message, trace = mask(_message(error, origin, root)), mask(_traceback(origin, root))
+        return Failed(message[:MOST_TEXT], trace[-MOST_TEXT:], where, line)
     except Exception:  # the exception is user code too: its __str__ may do anything
         return Failed(f"{type(error).__name__}, which cannot be shown")
 

@@ -48,6 +48,7 @@ FREQUENT = (
     "piper.operators.bash",
     "piper.operators.empty",
     "piper.operators.python",
+    "piper.sdk.execution.lookups",
     "piper.compat.tables.former",
     "piper.compat.tables.language",
     "piper.compat.tables.library",
