@@ -12,7 +12,7 @@ import pytest
 
 from piper import compat
 from piper.compat.finder import DeprecatedImportWarning
-from piper.compat.tables import LACKING, Row, former_texts
+from piper.compat.tables import LACKING, Row, former_texts, table_for
 from piper.compat.tables.language import LANGUAGE
 from piper.compat.tables.library import LIBRARY
 from piper.compat.tables.moved import MOVED
@@ -191,11 +191,10 @@ def test_a_star_import_gives_the_names_that_there_are() -> None:
 def test_the_tables_are_read_when_something_of_airflow_is_imported_and_not_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tables = [f"piper.compat.tables.{name}" for name in ("former", "language", "library", "moved")]
+    tables = [f"piper.compat.tables.{name}" for name in ("former", "language", "library", "moved", "provided")]
     for name in tables:
         monkeypatch.delitem(sys.modules, name, raising=False)
-    from piper import compat
-
+    table_for.cache_clear()
     compat.install()
     DAG("d", schedule="@daily")
     assert not set(tables) & sys.modules.keys()

@@ -22,7 +22,7 @@ In the last three the sources are modules of `airflow` themselves: the spelling 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 
@@ -142,8 +142,9 @@ def _parents(module: str) -> Iterator[str]:
         yield module
 
 
+@cache
 def table_for(*, former: bool) -> Table:
-    """The table of today's names, with those of Airflow 1 and 2 or without."""
+    """The table of today's names, with those of Airflow 1 and 2 or without; made once in a process and its forks."""
     from piper.compat.tables.language import LANGUAGE  # only where something of airflow is imported
     from piper.compat.tables.library import LIBRARY
     from piper.compat.tables.moved import MOVED
