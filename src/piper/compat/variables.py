@@ -12,8 +12,13 @@ class Variable(sdk.Variable):
     """A variable."""
 
     @classmethod
-    def get(cls, key: str, default_var: Any = NOTSET, deserialize_json: bool = False) -> Any:
+    def get(
+        cls, key: str, default_var: Any = NOTSET, deserialize_json: bool = False, team_name: str | None = None
+    ) -> Any:
         """A variable's text, or the value of its JSON; `default_var` if there is none.
+
+        Arguments:
+            team_name: has no effect: a task sees the variables of its team.
 
         Raises:
             AirflowRuntimeError: there is none, and no default is given.
@@ -34,3 +39,13 @@ class Variable(sdk.Variable):
             raise ValueError(f"Variable {key} does not exist, and its default is None")
         cls.set(key, default, description, serialize_json=deserialize_json)
         return default
+
+    @classmethod
+    def update(cls, key: str, value: Any, serialize_json: bool = False) -> None:
+        """Change a variable.
+
+        Raises:
+            AirflowRuntimeError: there is none.
+        """
+        cls.get(key)
+        cls.set(key, value, serialize_json=serialize_json)

@@ -213,6 +213,13 @@ def test_a_file_has_no_descriptors_of_the_host(run: Run) -> None:
     assert message.count("/dev/null") == 1
 
 
+def test_a_file_that_wants_the_environment_is_told_what_it_can_have(run: Run) -> None:
+    outcomes = run(asks="import os\nos.environ['BUCKET']\n", looks_up="{}['BUCKET']\n")
+    assert "read BUCKET in the task; or set AIRFLOW_VAR_BUCKET" in bad(outcomes["asks"]).message
+    assert bad(outcomes["asks"]).line == 2
+    assert bad(outcomes["looks_up"]).message == "KeyError: 'BUCKET'"
+
+
 @NEEDS_LANDLOCK
 def test_a_file_cannot_read_the_secrets_of_piper_nor_what_is_beside_its_bundle(
     run: Run, home: Path, tmp_path: Path

@@ -10,6 +10,7 @@ from piper.sdk.execution.masking import mask
 from piper.serializer.protocol import Failed
 
 _OURS = os.path.dirname(__file__) + os.sep
+_ENVIRONMENT = os._Environ.__getitem__.__code__.co_filename
 MOST_TEXT = 16 << 10
 """Characters of a message or a traceback."""
 
@@ -30,7 +31,21 @@ def _message(error: BaseException, origin: BaseException, root: str) -> str:
     message = str(error) if isinstance(error, AuthorError) else "".join(traceback.format_exception_only(error)).strip()
     if isinstance(origin, PermissionError) and not str(origin.filename or root).startswith(root):
         message += " (while it is loaded, a file may read its own bundle only: put it there, or name it in `readable`)"
+    name = _missing_variable(origin)
+    if name:
+        message += (
+            f" (while it is loaded, a file sees nothing of the environment but variables and connections: read {name} "
+            f"in the task; or set AIRFLOW_VAR_{name.upper()}, and ask Variable.get({name.lower()!r}))"
+        )
     return message.replace(root + "/", "")
+
+
+def _missing_variable(origin: BaseException) -> str:
+    """The variable of the environment that a file asked for in vain, if that is what it failed of."""
+    if not isinstance(origin, KeyError) or not origin.args or not isinstance(origin.args[0], str):
+        return ""
+    frames = traceback.extract_tb(origin.__traceback__)
+    return origin.args[0] if frames and frames[-1].filename == _ENVIRONMENT else ""
 
 
 def _place(error: BaseException, root: str) -> tuple[str, int]:

@@ -20,7 +20,7 @@ import msgspec
 
 from piper import compat, landlock
 from piper.model.errors import InvalidSpec
-from piper.model.spec import TaskSpec, WorkflowSpec, encode_spec
+from piper.model.spec import TaskSpec, WorkflowSpec, encode_spec, encode_task
 from piper.sdk.execution.current import looking_up
 from piper.sdk.execution.masking import mask
 from piper.sdk.loader import load_file
@@ -194,7 +194,7 @@ def _portable(spec: WorkflowSpec, root: str, home: str) -> WorkflowSpec:
 
 
 def _portable_task(task: TaskSpec, names: list[tuple[bytes, bytes]]) -> TaskSpec:
-    encoded = msgspec.json.encode(task)
+    encoded = encode_task(task)
     if not any(path in encoded for path, _ in names):
         return task
     return msgspec.structs.replace(msgspec.json.decode(_replaced(encoded, names), type=TaskSpec), code=True)
