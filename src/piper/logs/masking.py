@@ -13,10 +13,7 @@ from typing import Any
 
 import msgspec
 
-from piper.model.wire import GetConnection, Lookup
-
-SHORTEST = 6
-"""Characters. Shorter values are not masked: they would hit innocent text everywhere."""
+from piper.model.wire import SHORTEST_SECRET, GetConnection, Lookup
 
 MASK = "***"
 
@@ -32,8 +29,8 @@ class Masker:
         """What to look for, longest first."""
 
     def add(self, values: Iterable[str]) -> None:
-        """Mask these from now on; those shorter than SHORTEST are left alone."""
-        new = {value for value in values if len(value.strip()) >= SHORTEST} - self._values
+        """Mask these from now on; those shorter than SHORTEST_SECRET are left alone."""
+        new = {value for value in values if len(value.strip()) >= SHORTEST_SECRET} - self._values
         if new:
             self._values |= new
             forms = {form for value in new for form in _forms(value)}
@@ -118,7 +115,7 @@ def _forms(value: str) -> Iterator[bytes]:
 
     texts = {value.strip(), *(line.strip() for line in value.splitlines())}
     for text in texts:
-        if len(text) < SHORTEST:
+        if len(text) < SHORTEST_SECRET:
             continue
         written = {text, quote(text, safe=""), quote(text), quote_plus(text), repr(text)[1:-1]}
         written |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
@@ -142,7 +139,7 @@ def _base64_forms(raw: bytes) -> Iterator[bytes]:
         first = (before * 8 + 5) // 6
         for encode in (b64encode, urlsafe_b64encode):
             form = encode(padding + raw)[first:usable]
-            if len(form) >= SHORTEST:
+            if len(form) >= SHORTEST_SECRET:
                 yield form
 
 

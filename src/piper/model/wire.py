@@ -226,6 +226,10 @@ class XComsFound(Struct, frozen=True, array_like=True):
     values: tuple[tuple[int, bytes], ...]
 
 
+SHORTEST_SECRET = 5
+"""Characters, as in Airflow. Shorter values are masked nowhere: they would hit innocent text everywhere."""
+
+
 class Mask(Struct, frozen=True, tag="mask"):
     """From now on no log line or error of this execution may show these values.
 

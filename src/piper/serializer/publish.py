@@ -116,6 +116,11 @@ class Publisher:
             record_refresh(connection, bundle.name, tree.snapshot, now)
             move_to_snapshot(connection, bundle.name, list(settled), tree.snapshot)
 
+    def reread(self, bundle: Bundle) -> None:
+        """Remember anew what is written of a bundle's files: somebody may want one loaded though it has not changed."""
+        with self._database.read() as connection:
+            self.files[bundle.name] = source_files(connection, bundle.name)
+
     def record_trouble(self, bundle: Bundle, error: str, fence: Fence, now: datetime) -> None:
         """A bundle cannot be looked through; all that is published of it stays."""
         with self._database.fenced(_mine(fence)) as connection:

@@ -246,6 +246,8 @@ class SerializerService(Service):
     def _look_at(self, followed: _Followed, fence: Fence, *, asked: bool) -> None:
         """Scan one bundle; if it is not what it was, make its snapshot."""
         started, now = self._clock.monotonic(), self._clock.now()
+        if asked:
+            self._publisher.reread(followed.bundle)
         try:
             scan = followed.scanner.scan()
         except InvalidBundle as error:

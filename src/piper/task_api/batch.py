@@ -33,6 +33,7 @@ from piper.store.executions import (
     enter,
     label_instances,
     lock,
+    why_left,
 )
 from piper.store.xcoms import StoredXCom, XComKey, delete_xcoms_of, find_xcoms, store_xcoms
 from piper.task_api import callbacks
@@ -109,7 +110,7 @@ class Batch:
         label_instances(connection, self._labels)
         close_attempts(connection, self._endings)
         end_by_triggers(connection, self._ended_by_triggers)
-        end_outlived(connection, self._outlived, TaskState.FAILED, "it had been cleared or marked", now)
+        end_outlived(connection, self._outlived, TaskState.FAILED, why_left(connection, self._outlived), now)
         store_xcoms(connection, self._xcoms, now)
         append_events(connection, self._events)
         self._hand_over(connection, started)

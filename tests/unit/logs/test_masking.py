@@ -61,8 +61,9 @@ def test_each_line_of_a_secret_of_several_lines_is_masked() -> None:
     assert shown.endswith("***\nxyz\n***\n")
 
 
-def test_a_value_shorter_than_six_characters_is_not_masked() -> None:
-    assert masker_of("abcde", "  ab  ").mask_text("abcde") == "abcde"
+def test_a_value_shorter_than_five_characters_is_not_masked() -> None:
+    assert masker_of("abcd", "  ab  ").mask_text("abcd") == "abcd"
+    assert masker_of("abcde").mask_text("abcde") == "***"
 
 
 def test_the_longer_of_two_secrets_is_masked_whole() -> None:

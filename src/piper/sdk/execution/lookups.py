@@ -111,7 +111,7 @@ def get_connection_fields(conn_id: str) -> dict[str, Json] | str:
         return ask(current_channel(), wire.GetConnection(conn_id), dict)
     except NotFound:
         raise AirflowNotFoundException(
-            f"The conn_id `{conn_id}` isn't defined: create it with `piper connections set {conn_id}`, "
+            f"The conn_id `{conn_id}` isn't defined: create it with `piper connections set {conn_id} --type TYPE`, "
             f"or put it into the environment as AIRFLOW_CONN_{conn_id.upper()}"
         ) from None
 
