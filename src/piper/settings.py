@@ -146,6 +146,12 @@ class Serializer(Struct, frozen=True, kw_only=True):
     output_limit: Annotated[int, about("How much a file may print while it is loaded.", ge=1024, kind="size")] = (
         16 << 20
     )
+    environment: Annotated[
+        tuple[str, ...], about("Names of environment variables that files see while they are loaded, as tasks do.")
+    ] = ()
+    readable: Annotated[
+        tuple[str, ...], about("Files and folders outside the bundle that files may read while they are loaded.")
+    ] = ()
 
 
 class Triggerer(Struct, frozen=True, kw_only=True):

@@ -8,17 +8,20 @@ that it is. A file that failed could have failed for the lack of anything: its k
 
 from __future__ import annotations
 
+import hmac
+import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
 import msgspec
 
+import piper
 from piper.model.bundle import Manifest, content_hash
 from piper.model.schedule import AssetOrTimeTimetable, CustomTimetable
-from piper.model.spec import WorkflowSpec
+from piper.model.spec import FORMAT, WorkflowSpec
 from piper.serializer.outcomes import FailedFile, Outcome
 from piper.store.bundles import SourceFile
 
@@ -32,11 +35,22 @@ RELOAD_SHARE = 20
 """…but both take at most one part in so many of the time."""
 
 
+def engine_of(environment: Mapping[str, str], key: bytes) -> str:
+    """What the outcome of a load depends on besides files: the versions of Piper and Python, the environment.
+
+    Arguments:
+        environment: of every load.
+        key: makes the digest of the environment, parts of which are secret, one that nobody else can make.
+    """
+    digest = hmac.new(key, msgspec.json.encode(sorted(environment.items())), "sha256").hexdigest()
+    return f"piper {piper.__version__}, format {FORMAT}, python {sys.version.split()[0]}, environment {digest[:32]}"
+
+
 class Tree:
     """A snapshot, as load keys see it.
 
     Arguments:
-        engine: what else the outcome of a load depends on: the versions of Piper and Python.
+        engine: what else the outcome of a load depends on (`engine_of`).
     """
 
     def __init__(self, snapshot: str, manifest: Manifest, engine: str) -> None:

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-import piper
 from piper.model.errors import FenceLost, Invalid
 from piper.model.ids import SERIALIZER_SHARD
-from piper.model.spec import FORMAT
 from piper.model.wire import Lookup
 from piper.secrets import Keys
 from piper.serializer.bundles import (
@@ -31,7 +28,7 @@ from piper.serializer.bundles import (
     Scan,
     find_files,
 )
-from piper.serializer.changes import FileName, Tree, must_load
+from piper.serializer.changes import FileName, Tree, engine_of, must_load
 from piper.serializer.contention import resolve
 from piper.serializer.loads import LoadRequest
 from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome, cannot_be_stored
@@ -47,7 +44,6 @@ from piper.task_api.lookups import look_up
 
 log = logging.getLogger(__name__)
 
-ENGINE = f"piper {piper.__version__}, format {FORMAT}, python {sys.version.split()[0]}"
 SCAN_SHARE = 100
 """A scan takes at most one part in so many of the time: large trees are looked at less often."""
 WAIT_SECONDS = 0.05
@@ -78,7 +74,7 @@ class _Followed:
     bundle: Bundle
     scanner: FolderScanner
     scan: Scan = NOTHING
-    tree: Tree = field(default_factory=lambda: Tree("", {}, ENGINE))
+    tree: Tree = field(default_factory=lambda: Tree("", {}, ""))
     """The snapshot that it runs from; empty until the first scan."""
     next_scan: float = 0.0
     trouble: str = ""
@@ -148,6 +144,7 @@ class SerializerService(Service):
         self._snapshots = snapshots
         self._loader = loader
         self._keys = keys
+        self._engine = engine_of(loader.environment, keys.derived("environment of loads")[0])
         self._scan_seconds = scan_seconds
         self._limits = bundle_limits
         self._retention = retention
@@ -269,7 +266,7 @@ class SerializerService(Service):
         for path, reason in scan.left_out.items():
             if path not in followed.scan.left_out:
                 log.warning("bundle %s: %s is left out, since %s", bundle.name, path, reason)
-        tree = Tree(self._snapshots.materialise(bundle.name, scan.manifest), scan.manifest, ENGINE)
+        tree = Tree(self._snapshots.materialise(bundle.name, scan.manifest), scan.manifest, self._engine)
         files = self._publisher.files[bundle.name]
         present = find_files(scan, bundle)
         unchanged = [path for path in present if path in files and files[path].hash == tree.key_of(files[path])]

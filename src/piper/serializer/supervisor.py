@@ -71,7 +71,7 @@ class Loader:
         self._limits = limits
         self._parallel = parallel
         self.hidden = tuple(hidden)
-        self._environment = dict(environment)
+        self.environment = dict(environment)
         self._readable = tuple(readable)
         self._selector = selectors.DefaultSelector()
         self._host: subprocess.Popen[bytes] | None = None
@@ -179,7 +179,7 @@ class Loader:
             root=str(request.root),
             file=request.file,
             nonce=nonce,
-            environment={**self._environment, **request.environment},
+            environment={**self.environment, **request.environment},
             readable=(*self._readable, *request.readable),
         )
         with theirs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from piper.serializer.protocol import Limits
@@ -16,6 +17,8 @@ from piper.worker.settings import WorkerSettings
 def loader_of(settings: Settings) -> Loader:
     """What loads files."""
     told = settings.serializer
+    seen_by_tasks = task_environment(dict(os.environ))
+    granted = {name: seen_by_tasks[name] for name in told.environment if name in seen_by_tasks}
     return Loader(
         limits=Limits(
             seconds=told.time_limit.total_seconds(),
@@ -25,8 +28,8 @@ def loader_of(settings: Settings) -> Loader:
         ),
         parallel=told.processes,
         hidden=[settings.home],
-        environment={**lookups_in(os.environ), **settings.for_files},
-        readable=[str(settings.plugins)] if settings.plugins else [],
+        environment={**granted, **lookups_in(os.environ), **settings.for_files},
+        readable=[str(path) for path in (settings.plugins, *map(Path, told.readable)) if path],
     )
 
 

@@ -15,9 +15,11 @@ import pytest
 from piper import landlock
 from piper.serializer.child.processes import children
 from piper.serializer.loads import LoadRequest
-from piper.serializer.outcomes import Outcome
+from piper.serializer.outcomes import LoadedFile, Outcome
 from piper.serializer.protocol import Limits
 from piper.serializer.supervisor import Loader
+from piper.settings import load_settings
+from piper.wiring.told import loader_of
 from tests.integration.serializer.conftest import DO, Run, bad, defining, good, load_all
 
 NEEDS_LANDLOCK = pytest.mark.skipif(landlock.version() == 0, reason="this kernel has no Landlock")
@@ -215,9 +217,35 @@ def test_a_file_has_no_descriptors_of_the_host(run: Run) -> None:
 
 def test_a_file_that_wants_the_environment_is_told_what_it_can_have(run: Run) -> None:
     outcomes = run(asks="import os\nos.environ['BUCKET']\n", looks_up="{}['BUCKET']\n")
-    assert "read BUCKET in the task; or set AIRFLOW_VAR_BUCKET" in bad(outcomes["asks"]).message
+    assert (
+        "read BUCKET in the task; or have it named in the setting serializer.environment"
+        in bad(outcomes["asks"]).message
+    )
     assert bad(outcomes["asks"]).line == 2
     assert bad(outcomes["looks_up"]).message == "KeyError: 'BUCKET'"
+
+
+@NEEDS_LANDLOCK
+def test_the_settings_can_let_files_see_more(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shared.txt").write_text("w")
+    (tmp_path / "a.py").write_text(
+        f"import os\n{DO}dag = DAG(open('{tmp_path}/shared.txt').read() + os.environ['STAGE'])\n"
+        "assert 'PIPER_DATABASE__URL' not in os.environ, 'a secret of Piper'\n"
+    )
+    options = {
+        "serializer.environment": "STAGE,PIPER_DATABASE__URL,NOT_SET",
+        "serializer.readable": str(tmp_path / "shared.txt"),
+    }
+    monkeypatch.setenv("STAGE", "_prod")
+    monkeypatch.setenv("PIPER_DATABASE__URL", "postgresql://secret")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "a.py").rename(tmp_path / "root" / "a.py")
+    for given, expected in (({}, []), (options, ["w_prod"])):
+        settings = load_settings({"PIPER_HOME": str(home)}, given).settings
+        loader = loader_of(settings)
+        outcome = load_all(loader, [LoadRequest(root=tmp_path / "root", file="a.py")])["a"]
+        loader.close()
+        assert (ids(outcome) if isinstance(outcome, LoadedFile) else []) == expected
 
 
 @NEEDS_LANDLOCK
@@ -339,6 +367,8 @@ import sys
 from pathlib import Path
 from piper.serializer.loads import LoadRequest
 from piper.serializer.supervisor import Loader
+from piper.settings import load_settings
+from piper.wiring.told import loader_of
 loader = Loader()
 loader.start(LoadRequest(root=Path(sys.argv[1]), file="hang.py"))
 print(loader.host, flush=True)

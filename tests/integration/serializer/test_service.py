@@ -40,7 +40,7 @@ class Office:
         self.home, self.dags = home, dags
         self.clock = FakeClock()
         self.epoch: int | None = 1
-        self.loader = Loader(limits=LIMITS, hidden=[home])
+        self.loader = Loader(limits=LIMITS, hidden=[home], environment=options.pop("environment", {}))
         bundles = options.pop("bundles", [Bundle(name="dags", team="red", folder=dags)])
         self.wakeups = Wakeups()
         self.keys = Keys.load(home / "secret.key.of.tests")
@@ -181,6 +181,16 @@ def test_a_restart_loads_nothing_that_is_published(office: Office, sqlite_url: s
     assert again.settle() == set()
     assert again.news() == []
     assert set(again.errors) == {"b.py"}
+    again.close()
+
+
+def test_a_restart_with_another_environment_loads_all_files_again(office: Office, sqlite_url: str) -> None:
+    by_stage = "import os\n" + DO + "dag = DAG(os.environ.get('STAGE', 'none'))\n"
+    office.settle(a=by_stage)
+    office.news()
+    again = Office(sqlite_url, office.home, office.dags, environment={"STAGE": "prod"})
+    assert again.settle() == {"a"}
+    assert {event.workflow_id for event in again.news()} == {"none", "prod"}
     again.close()
 
 

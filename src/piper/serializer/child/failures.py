@@ -30,12 +30,15 @@ def describe_failure(error: BaseException, root: str) -> Failed:
 def _message(error: BaseException, origin: BaseException, root: str) -> str:
     message = str(error) if isinstance(error, AuthorError) else "".join(traceback.format_exception_only(error)).strip()
     if isinstance(origin, PermissionError) and not str(origin.filename or root).startswith(root):
-        message += " (while it is loaded, a file may read its own bundle only: put it there, or name it in `readable`)"
+        message += (
+            " (while it is loaded, a file may read its own bundle only: put it there, or have it named in the setting "
+            "serializer.readable)"
+        )
     name = _missing_variable(origin)
     if name:
         message += (
             f" (while it is loaded, a file sees nothing of the environment but variables and connections: read {name} "
-            f"in the task; or set AIRFLOW_VAR_{name.upper()}, and ask Variable.get({name.lower()!r}))"
+            f"in the task; or have it named in the setting serializer.environment)"
         )
     return message.replace(root + "/", "")
 
