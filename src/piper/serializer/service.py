@@ -236,6 +236,7 @@ class SerializerService(Service):
     def _look_at(self, followed: _Followed, fence: Fence, *, asked: bool) -> None:
         """Scan one bundle; if it is not what it was, make its snapshot."""
         started, now = self._clock.monotonic(), self._clock.now()
+        before = followed.scan
         try:
             scan = followed.scanner.scan()
         except InvalidBundle as error:
@@ -249,7 +250,9 @@ class SerializerService(Service):
             followed.trouble = ""
             followed.retry |= asked
         finished = self._clock.monotonic()
-        followed.next_scan = finished + max(self._scan_seconds, SCAN_SHARE * (finished - started))
+        # Where something has changed files were read, which says nothing of what the next look will take.
+        cost = finished - started if followed.scan is before else 0.0
+        followed.next_scan = finished + max(self._scan_seconds, SCAN_SHARE * cost)
 
     def _adopt(self, followed: _Followed, scan: Scan, fence: Fence, now: datetime) -> None:
         """What was scanned becomes the snapshot that the bundle runs from."""
