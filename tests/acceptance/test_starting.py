@@ -7,11 +7,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.site import PIPER, Site, clean_environment, descendants_of, run_piper, wait_until
+from tests.acceptance.site import PIPER, Site, clean_environment, command_of, descendants_of, run_piper, wait_until
 
 TEXT = """
 import os, time
@@ -106,9 +107,8 @@ def test_it_goes_on_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
     site.log.touch()
     site.wait_ready()
     wait_until(lambda: site.items("/workflows"))
-    worker = min(descendants_of(site.pid))
-    # What it cannot write into a log is what it says something about; the run before makes the folder.
     site.did("workflows", "trigger", "one", "--wait")
+    (worker,) = (pid for pid in descendants_of(site.pid) if "piper.worker " in command_of(pid))
     site.publish("two.py", TEXT.replace('"one"', '"two"').replace("import os", "import os, threading") + WITH_A_THREAD)
     wait_until(lambda: len(site.items("/workflows")) == 2)
     site.did("workflows", "trigger", "two", "--wait")
@@ -121,10 +121,24 @@ threading.Thread(target=time.sleep, args=[3600], daemon=True).start()
 """
 
 
+def stop_between_transactions(site: Site) -> None:
+    """Have a server stand still; in a transaction it would hold the lock of SQLite, which nobody can take from it."""
+    while True:
+        os.kill(site.pid, signal.SIGSTOP)
+        with closing(sqlite3.connect(site.home / "piper.db", timeout=0, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                os.kill(site.pid, signal.SIGCONT)
+            else:
+                connection.execute("ROLLBACK")
+                return
+
+
 def test_who_takes_over_from_a_stopped_server_runs_tasks_and_keeps_them_when_that_one_goes_on(tmp_path: Path) -> None:
     ledger, hold = tmp_path / "ledger", tmp_path / "ledger.hold"
     old = site_of(tmp_path)
-    os.kill(old.pid, signal.SIGSTOP)
+    stop_between_transactions(old)
     new = Site(tmp_path, LEDGER=str(ledger))
     hold.touch()
     new.launch("--take-over")

@@ -167,7 +167,7 @@ class SerializerService(Service):
             self._forget()
             return POLL_SECONDS
         try:
-            if fence.epochs[SERIALIZER_SHARD] != self._epoch:
+            if fence.epochs[SERIALIZER_SHARD] != self._epoch or self._lacks_a_snapshot():
                 self._begin(fence)
             self._look(fence)
             self._start_loads()
@@ -199,6 +199,7 @@ class SerializerService(Service):
     def _begin(self, fence: Fence) -> None:
         """A new term: read what is written, look at everything."""
         self._forget()
+        self._snapshots.prepare()
         self._publisher.read(self._bundles)
         self._tell_owners(self._publisher.introduce(self._bundles, fence, self._clock.now()))
         self._followed = [
@@ -212,6 +213,16 @@ class SerializerService(Service):
         ]
         self._next_clean = self._clock.monotonic() + CLEAN_SECONDS
         self._epoch = fence.epochs[SERIALIZER_SHARD]
+
+    def _lacks_a_snapshot(self) -> bool:
+        """Whether somebody has removed what tasks run from: it is made again, from what the folders hold now."""
+        names = {one.tree.snapshot for one in self._followed if one.tree.snapshot}
+        gone = [name for name in names if not self._snapshots.path_of(name).is_dir()]
+        if gone:
+            log.error(
+                "%s has been removed: it is made again", ", ".join(str(self._snapshots.path_of(it)) for it in gone)
+            )
+        return bool(gone)
 
     def _forget(self) -> None:
         """End what is being loaded; remember nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -182,6 +183,14 @@ def test_a_look_that_had_to_read_files_does_not_put_off_the_next(
     monkeypatch.setattr(SnapshotStore, "keep", slowly)
     office.settle(a=defining("w"))
     assert office.settle(a=defining("v")) == {"a"}, "two seconds later"
+
+
+def test_a_snapshot_that_somebody_removed_is_made_again(office: Office) -> None:
+    office.settle(a=defining("w"))
+    shutil.rmtree(office.home / "snapshots")
+    shutil.rmtree(office.home / "blobs")
+    assert office.settle() == set()
+    assert (office.snapshot_of("w") / "a.py").read_text() == defining("w")
 
 
 def test_a_restart_loads_nothing_that_is_published(office: Office, sqlite_url: str) -> None:
