@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -61,6 +61,37 @@ def test_stopping_ends_the_streams_that_are_followed(parts: WebParts, rows: Rows
     assert not server.running
     reply.read()  # to its end, which has come
     connection.close()
+
+
+def test_stopping_answers_who_waits_for_a_run(
+    parts: WebParts, rows: Rows, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows.workflow("sales")
+    run = rows.run("sales", state=RunState.RUNNING)
+    server = make(parts, tmp_path)
+    server.start()
+    address = urlsplit(server.address)
+    with closing(http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)) as connection:
+        connection.request("GET", f"/api/v1/runs/{run.id}/wait", headers={"Authorization": "Bearer root-token"})
+        assert httpx.get(f"{server.address}/health/live", trust_env=False).is_success, "and the one before is taken in"
+        server.stop()
+        assert connection.getresponse().status == 200
+    assert "Traceback" not in caplog.text
+
+
+def test_a_body_that_breaks_off_is_no_failure_of_the_server(
+    parts: WebParts, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make(parts, tmp_path)
+    server.start()
+    address = urlsplit(server.address)
+    head = "PUT /api/v1/pools/p HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer root-token\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=10) as broken:
+        broken.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{{".encode())
+        broken.shutdown(socket.SHUT_WR)
+        broken.recv(1)
+    server.stop()
+    assert "failed" not in caplog.text
 
 
 def test_of_connections_beyond_the_most_none_is_kept(
