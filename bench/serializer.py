@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from piper.model.ids import SERIALIZER_SHARD
+from piper.secrets import Keys
 from piper.serializer.bundles import Bundle
 from piper.serializer.service import SerializerService
 from piper.serializer.snapshots import SnapshotStore
@@ -78,6 +79,7 @@ def serializer(home: Path) -> Iterator[tuple[SerializerService, Database]]:
         bundles=[Bundle(name="dags", team="default", folder=home / "dags")],
         snapshots=SnapshotStore(home),
         loader=Loader(hidden=[home]),
+        keys=Keys.load(home / "secret.key"),
     )
     try:
         yield service, database

@@ -79,6 +79,7 @@ def test_values_of_other_tasks_can_be_given_and_no_instance_need_run(tmp_path: P
     assert done.code == 0, done.err
     assert done.out.splitlines() == ["add success", "return_value: 18"]
     assert "adding [4, 5] on 2026-05-06" in done.err
+    assert "each" not in done.err, "of tasks that do not run nothing is told"
     assert "pulled pears" in done.err
 
 

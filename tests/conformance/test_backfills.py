@@ -20,6 +20,7 @@ from piper.model.events import (
     Clear,
     Failed,
     InstanceRef,
+    MarkRun,
     PauseChanged,
     RunQueued,
     Succeeded,
@@ -311,6 +312,16 @@ def test_a_run_that_waits_to_be_run_again_ends_with_its_tasks_skipped(stage: Sta
     stage.say(BackfillCancelled(number))
     stage.settle()
     assert [ti.state for ti in stage.instances(made["bad"])] == [TaskState.SKIPPED]
+
+
+def test_what_is_said_of_a_run_while_a_cancel_ends_it_is_heard(stage: Stage) -> None:
+    made = existing_runs(stage)
+    number = stage.ask(2, max_active_runs=1, reprocess=Reprocess.COMPLETED)
+    stage.settle()
+    stage.say(BackfillCancelled(number))
+    stage.say(MarkRun(made["bad"], RunState.SUCCESS), made["bad"])
+    stage.settle()
+    assert next(row.state for row in stage.runs() if row.id == made["bad"]) is RunState.SUCCESS
 
 
 def test_a_cancel_before_anything_was_made_makes_nothing(stage: Stage) -> None:

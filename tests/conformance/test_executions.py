@@ -380,10 +380,44 @@ def test_a_new_try_waits_until_the_one_before_it_has_ended(world: World) -> None
     assert world.start(new).identity == new
 
 
+@pytest.mark.parametrize(
+    ("instance", "run", "why"),
+    [
+        ({"state": TaskState.QUEUED, "try_number": 2}, {}, "it was cleared"),
+        ({"state": TaskState.NONE}, {}, "it was cleared"),
+        ({"state": TaskState.SUCCESS}, {}, "it was marked, or another task had failed (fail_fast)"),
+        ({"state": TaskState.FAILED}, {"reason": "cancelled"}, "its run was cancelled"),
+        ({"state": TaskState.SKIPPED}, {"reason": "timed_out"}, "its run took longer than its dagrun_timeout"),
+    ],
+)
+def test_an_execution_that_was_ended_from_outside_says_why(
+    world: World, instance: dict[str, Any], run: dict[str, Any], why: str
+) -> None:
+    number = world.add_run()
+    old = world.add_instance(number)
+    world.start(old)
+    world.change_instance(old.instance, **instance)
+    if run:
+        world.change_run(number, **run)
+    assert world.report(Failed(old, "killed")).problem == STALE
+    assert world.attempts(old.instance)[0].error == why
+
+
 def test_a_worker_that_is_gone_holds_up_no_new_try_of_what_it_had_left_behind(world: World) -> None:
     old = world.add_instance(world.add_run())
     world.start(old)
     world.change_instance(old.instance, state=TaskState.QUEUED, try_number=2)
     with world.database.write() as connection:
         assert lose_worker(connection, world.attempts(old.instance)[0].worker, "gone", NOW) == []
+    assert world.start(Identity(old.instance, 2, 0))
+
+
+def test_a_start_whose_answer_was_lost_holds_up_no_new_try_once_it_is_no_longer_wanted(world: World) -> None:
+    old = world.add_instance(world.add_run())
+    world.start(old, nonce="mine")
+    world.change_instance(old.instance, state=TaskState.QUEUED, try_number=2)
+    assert world.problem(old, wire.Start("of a duplicate", "w2")) == STALE
+    assert world.attempts(old.instance)[0].state is TaskState.RUNNING, "whoever was let in may be at work"
+    assert world.problem(old, wire.Start("mine", "w")) == STALE
+    assert world.attempts(old.instance)[0].state is TaskState.FAILED, "nobody has begun"
     assert world.start(Identity(old.instance, 2, 0))

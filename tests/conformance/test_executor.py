@@ -110,13 +110,14 @@ def states(world: World, identities: Sequence[Identity]) -> list[TaskState]:
 
 
 def test_what_is_scheduled_is_queued_and_sent_with_its_token(world: World, leading: Leading) -> None:
-    (identity,) = schedule(world, 1, isolation="spawn")
+    (identity,) = schedule(world, 1, isolation="spawn", start_nonce="of a try before")
     assert leading.service.tick() == POLL_SECONDS
     assert leading.backend.sent == [
         wire.Dispatch(identity, world.tokens.issue(identity), wire.CodeRef("bundle", "snap", "f.py"), Isolation.SPAWN)
     ]
     row = world.row(identity.instance)
     assert (row.state, row.queued_at) == (S.QUEUED, world.clock.now())
+    assert row.start_nonce == "of a try before", "it may have been let in and not heard of it"
     assert leading.service.tick() == POLL_SECONDS
     assert len(leading.backend.sent) == 1, "once"
 

@@ -161,11 +161,13 @@ def _is_explained(at: Ended, may: set[str]) -> bool:
             return "skipped" in may or ("ran" in may and at.executed_as == "skipped")
         case "upstream_failed" | "removed":
             return at.state in may
-    return not may
+    return not may or "none" in may
 
 
 def ends(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int, *, cleared: bool) -> set[str]:
     """`ran`, or the ends without running, that an instance may have come to; several where it depends on the order.
+
+    `none` besides others: it may as well wait. If there is nothing, then it must.
 
     Whatever the instances above did, each of them ended at a moment that is not known here: what one of them is the
     cause of is taken to have happened first, and then what the others would have caused without it.
@@ -187,6 +189,12 @@ def ends(spec: WorkflowSpec, rows: Rows, task: TaskSpec, index: int, *, cleared:
         if "ran" in by_rule:
             by_rule = by_rule - {"ran"} | (set() if sources else _fitted(spec, rows, task, index))
         found |= by_rule
+        if cleared and not late and not by_rule:
+            found.add("none")
+    if cleared and _in_one_mapped_group(spec, task, task) and index >= 0:
+        length = length_of(spec, rows, mapping_of(spec, task))
+        if length is not None and index >= length:
+            found.add("removed")  # with another of its group, before its own rule had its say
     return found
 
 

@@ -151,7 +151,10 @@ def list_backfills(
       piper backfill list
       piper backfill list sales --state running -o json
     """
-    found = called(context).items("/backfills", limit, workflow_id=workflow_id, state=states)
+    client = called(context)
+    if workflow_id is not None:
+        client.get(address_of("workflows", workflow_id))
+    found = client.items("/backfills", limit, workflow_id=workflow_id, state=states)
     show_list(found, _COLUMNS, output, "no backfills found")
 
 

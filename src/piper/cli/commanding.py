@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +12,12 @@ import click
 from piper.cli.arguments import Moment, find_run
 from piper.cli.client import Client, Listing, address_of
 from piper.cli.failures import Code, Failure
-from piper.cli.output import Column, Format, column, note, show_list, task_name, write_data
+from piper.cli.output import Column, Format, column, counted, in_task_order, note, show_list, task_name, write_data
 
 UNASKED = 100
 """Instances that a command may be about without asking the person again."""
+
+_DONE = {"clear": "cleared", "mark": "marked", "cancel": "cancelled"}
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -113,9 +116,10 @@ def send_command(client: Client, path: str, body: dict[str, Any], output: Format
         write_data(receipt, output)
         return
     runs = receipt["runs"]
-    where = f"{receipt['workflow_id']}/{receipt['run_id']}" + (f" and {runs - 1} more runs" if runs > 1 else "")
-    would = "would " if body.get("dry_run") else ""
-    note(f"{would}{receipt['command']} {_counted(len(affected))} of {where}")
+    besides = f" and {counted(runs - 1, 'more run')}" if runs > 1 else ""
+    where = f"{receipt['workflow_id']}/{receipt['run_id']}{besides}"
+    done = f"would {receipt['command']}" if body.get("dry_run") else _DONE[receipt["command"]]
+    note(f"{done} {counted(len(affected), 'task')} of {where}")
     if affected and body.get("dry_run"):
         columns = (
             column("workflow", "workflow_id", elastic=True),
@@ -123,6 +127,8 @@ def send_command(client: Client, path: str, body: dict[str, Any], output: Format
             Column("task", lambda row: task_name(row["task_id"], row["map_index"])),
             column("state", state=True),
         )
+        of_run = itertools.groupby(affected, lambda row: (row["workflow_id"], row["run_id"]))
+        affected = [row for _, rows in of_run for row in in_task_order(list(rows))]
         several = len({row["workflow_id"] for row in affected}) > 1
         show_list(Listing(affected), columns if several else columns[1:] if runs > 1 else columns[2:], output)
 
@@ -133,11 +139,7 @@ def _ask(client: Client, path: str, body: dict[str, Any]) -> None:
     count, runs = len(receipt["affected"]), receipt["runs"]
     if count <= UNASKED:
         return
-    what = f"{receipt['command']} {_counted(count)} of {runs} run{'s' if runs > 1 else ''}"
+    what = f"{receipt['command']} {counted(count, 'task')} of {counted(runs, 'run')}"
     if not sys.stdin.isatty():
         raise Failure(f"this would {what}", Code.USAGE, ["if that is meant, say --yes; --dry-run lists them"])
     click.confirm(f"{what.capitalize()}?", abort=True, err=True)
-
-
-def _counted(tasks: int) -> str:
-    return f"{tasks} task{'' if tasks == 1 else 's'}"

@@ -82,8 +82,9 @@ def execute_task(
         find_workflow(client, file, workflow_id)
         _check_task(client, workflow_id, task_id, map_index)
         number = instance.execute(workflow_id, task_id, wanted["map_index"], moment, conf, given)
-        note(f"executing {workflow_id}/{task_name(task_id, wanted['map_index'])} for {moment.isoformat()}")
-        timed_out = follow_run(client, {"id": number}, new_printer([task_id]), timeout)
+        called_so = task_name(task_id, wanted["map_index"])
+        note(f"executing {workflow_id}/{called_so} for {moment.isoformat()}")
+        timed_out = follow_run(client, {"id": number}, new_printer([called_so]), timeout, only=called_so)
         ended = wanted | {"logical_date": moment.isoformat()} | _outcome(client, number, wanted)
     _show(ended, output)
     if timed_out:

@@ -145,6 +145,11 @@ def note(text: str) -> None:
     click.echo(harmless(text), err=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{number:d} {noun}{'' if number == 1 else 's'}"
+
+
 def shown_value(value: Any) -> str:
     """A value as a table shows it."""
     if value is None:

@@ -23,9 +23,12 @@ class LogPrinter:
     What a task wrote never reaches the terminal as a command: control characters are shown as what they are.
     """
 
-    def __init__(self, output: Format, *, with_task: bool, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, output: Format, *, with_task: bool, with_time: bool = False, stream: TextIO | None = None
+    ) -> None:
         self._output = output
         self._with_task = with_task
+        self._with_time = with_time
         self._stream = stream or sys.stdout
         self._width = 0
 
@@ -53,7 +56,8 @@ class LogPrinter:
     def _text(self, line: dict[str, str]) -> str:
         kind = line["kind"]
         text = harmless(line["text"])
+        time = click.style(f"{line['time'][:23]}Z ", dim=True) if self._with_time else ""
         if kind == "out":
-            return text
+            return time + text
         shown = f"{kind}: {text}" if kind != "piper" else f"({text})"
-        return click.style(shown, fg=_COLOURS[kind]) if kind in _COLOURS else shown
+        return time + (click.style(shown, fg=_COLOURS[kind]) if kind in _COLOURS else shown)

@@ -24,6 +24,7 @@ from piper.cli.output import (
     Column,
     Format,
     column,
+    counted,
     duration_column,
     in_task_order,
     output_option,
@@ -119,7 +120,8 @@ def show_task(context: click.Context, run: str, task: str, map_index: int | None
             ("operator", found["operator"]),
             ("tries", f"{found['try_number']} of {found['max_tries'] + 1}"),
             ("waits until", found["due"]),
-            ("pool", f"{found['pool']} ({found['pool_slots']} slot{'' if found['pool_slots'] == 1 else 's'})"),
+            ("pool", f"{found['pool']} ({counted(found['pool_slots'], 'slot')})"),
+            ("waits for", _waited_for(client, found) if output is Format.TABLE else None),
             ("queue", found["queue"]),
             ("priority", found["priority"]),
         ],
@@ -140,12 +142,27 @@ def show_task(context: click.Context, run: str, task: str, map_index: int | None
         show_list(Listing(found["attempts"]), columns, output)
 
 
+def _waited_for(client: Client, task: dict[str, Any]) -> str | None:
+    """What keeps a scheduled task from its pool's slots, if something does."""
+    if task["state"] != "scheduled":
+        return None
+    name, wanted = task["pool"], task["pool_slots"]
+    for pool in client.items("/pools", None).rows:
+        if pool["name"] != name:
+            continue
+        if 0 <= pool["slots"] < wanted:
+            return f"pool {name!r} has {counted(pool['slots'], 'slot')}, it wants {wanted}: enlarge the pool"
+        return f"pool {name!r} is full" if pool["free"] is not None and pool["free"] < wanted else None
+    return f"there is no pool {name!r}: `piper pools set {name} SLOTS` makes it"
+
+
 @command.command("logs")
 @run_argument
 @click.argument("task", required=False)
 @_map_index_option
 @click.option("--try", "try_number", metavar="N", type=click.IntRange(min=1), help="Which try; the latest without.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task, or the run, has ended.")
+@click.option("-t", "--times", "with_time", is_flag=True, help="Each line behind the moment of it, in UTC.")
 @output_option
 @click.pass_context
 def show_logs(
@@ -155,9 +172,12 @@ def show_logs(
     map_index: int | None,
     try_number: int | None,
     follow: bool,
+    with_time: bool,
     output: Format,
 ) -> None:
     """Write the log of a task, or those of all tasks of a run.
+
+    Of a mapped task without --map-index those of all its instances are written.
 
     With -o json each line is an object on a line of its own.
 
@@ -168,13 +188,13 @@ def show_logs(
       piper tasks logs hello say --try 1 -o json
     """
     client = called(context)
-    if task is None:
-        if map_index is not None or try_number is not None:
-            raise click.UsageError("--map-index and --try need a TASK")
-        _print_run(client, run, LogPrinter(output, with_task=True), follow=follow)
+    if task is None and (map_index is not None or try_number is not None):
+        raise click.UsageError("--map-index and --try need a TASK")
+    if task is None or (map_index is None and try_number is None and _is_mapped(client, run, task)):
+        _print_run(client, run, LogPrinter(output, with_task=True, with_time=with_time), follow=follow, only=task)
         return
     path = f"{_address(client, run, task)}/logs"
-    printer = LogPrinter(output, with_task=False)
+    printer = LogPrinter(output, with_task=False, with_time=with_time)
     pages = _followed(client, path, map_index, try_number) if follow else _pages(client, path, map_index, try_number)
     for lines in pages:
         printer.print_lines(task, -1 if map_index is None else map_index, lines)
@@ -308,13 +328,19 @@ def _followed(client: Client, path: str, map_index: int | None, try_number: int 
             yield data["lines"]
 
 
-def _print_run(client: Client, run: str, printer: LogPrinter, *, follow: bool) -> None:
+def _is_mapped(client: Client, run: str, task: str) -> bool:
+    rows = client.items(address_of("runs", find_run(client, run)["id"], "tasks"), 1, task_id=task).rows
+    return any(row["map_index"] >= 0 for row in rows)
+
+
+def _print_run(client: Client, run: str, printer: LogPrinter, *, follow: bool, only: str | None) -> None:
+    """Print the logs of all tasks of a run, or of all instances of one."""
     found = find_run(client, run)
-    rows = client.items(address_of("runs", found["id"], "tasks"), None).rows
+    rows = client.items(address_of("runs", found["id"], "tasks"), None, task_id=only).rows
     printer.make_room(map(_name, rows))
     if follow:
         for name, data in client.events(address_of("runs", found["id"], "events"), logs=True):
-            if name == "log":
+            if name == "log" and only in (None, data["task_id"]):
                 printer.print_lines(data["task_id"], data["map_index"], data["lines"])
         return
     for row in rows:

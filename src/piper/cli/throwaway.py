@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -20,13 +20,15 @@ import click
 
 from piper.cli.client import Client, address_of
 from piper.cli.failures import Code, Failure, suggestion
-from piper.cli.output import STATE_STYLES, Format, note, task_name
+from piper.cli.output import STATE_STYLES, Format, note, shown_duration, task_name
 from piper.cli.run_log import LogPrinter
 from piper.cli.starting import started_settings
 from piper.model.nearest import nearest
 from piper.settings import Settings
 
 _OPTIONS: dict[str, str | int | None] = {"web.port": 0, "web.host": "127.0.0.1"}
+
+_SHOWN_STATES = ("success", "failed", "skipped", "upstream_failed", "up_for_retry")
 
 APPEARS_WITHIN = 5.0
 """Seconds between the end of loading and the workflow's being there for all to see."""
@@ -120,15 +122,21 @@ def find_workflow(client: Client, file: Path, wanted: str | None) -> dict[str, A
     raise Failure(f"{file} defines no workflow {wanted!r}", Code.NOT_FOUND, hints)
 
 
-def follow_run(client: Client, run: dict[str, Any], printer: LogPrinter, timeout: float | None) -> bool:
+def follow_run(
+    client: Client, run: dict[str, Any], printer: LogPrinter, timeout: float | None, only: str | None = None
+) -> bool:
     """Print what the tasks of a run write until it has ended; cancel it after `timeout` seconds, and on Ctrl-C.
+
+    Arguments:
+        only: the name of the task that alone is of interest, if one is.
 
     Returns whether the timeout has passed.
     """
     timed_out = threading.Event()
     timer = _cancel_after(client, run, timeout, timed_out)
     try:
-        _follow(client, run, printer, None if timeout is None else time.monotonic() + timeout + CANCELLED_WITHIN)
+        deadline = None if timeout is None else time.monotonic() + timeout + CANCELLED_WITHIN
+        _follow(client, run, printer, deadline, only)
     except KeyboardInterrupt:
         note("interrupted: cancelling the run")
         with suppress(Failure):  # it has ended in the meantime
@@ -243,17 +251,25 @@ def _cancel_after(
     return timer
 
 
-def _follow(client: Client, run: dict[str, Any], printer: LogPrinter, deadline: float | None) -> None:
+def _follow(client: Client, run: dict[str, Any], printer: LogPrinter, deadline: float | None, only: str | None) -> None:
     """Print what the tasks of a run write, and what becomes of them, until it has ended or the deadline is past."""
     for name, data in client.events(address_of("runs", run["id"], "events"), logs=True):
         if name == "log":
             printer.print_lines(data["task_id"], data["map_index"], data["lines"])
         elif name == "tasks":
             for task in data["tasks"]:
-                state = task["state"]
-                if state in ("success", "failed", "skipped", "upstream_failed", "up_for_retry"):
+                state, shown = task["state"], task_name(task["task_id"], task["map_index"])
+                if state in _SHOWN_STATES and only in (None, shown):
                     colour = {"upstream_failed": "yellow"}.get(state, STATE_STYLES[state])
-                    text = click.style(f"({state.replace('_', ' ')})", fg=colour)
-                    printer.print_text(task_name(task["task_id"], task["map_index"]), text)
+                    text = click.style(f"({in_words(state, task['due'])})", fg=colour)
+                    printer.print_text(shown, text)
         if deadline is not None and time.monotonic() > deadline:  # cancelled, and yet it does not end
             return
+
+
+def in_words(state: str, due: str | None) -> str:
+    """A state in words; of a retry when it comes, since that may be minutes."""
+    words = state.replace("_", " ")
+    return (
+        f"{words} in {shown_duration(datetime.now(UTC).isoformat(), due)}" if state == "up_for_retry" and due else words
+    )

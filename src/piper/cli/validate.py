@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from piper.cli.failures import Code, Failure
-from piper.cli.output import Format, note, output_option, write_data
+from piper.cli.output import Format, counted, note, output_option, write_data
 from piper.cli.starting import started_settings
 
 
@@ -20,6 +20,7 @@ def command(context: click.Context, paths: tuple[Path, ...], output: Format) -> 
     """Check workflow files, or folders of them: load each as a server would, in a process of its own.
 
     Exit code 1 if one of them does not load. Warnings, as of names that are called otherwise now, are shown too.
+    No installation is asked: of variables and connections a file finds those in the environment (AIRFLOW_VAR_...).
 
     \b
     Examples:
@@ -44,8 +45,8 @@ def command(context: click.Context, paths: tuple[Path, ...], output: Format) -> 
             click.echo(warning)
         workflows = sum(len(finding.workflows) for finding in findings)
         note(
-            f"{len(findings)} files, {workflows} workflows, {len(broken)} broken files"
-            + (f", {len(warnings)} warnings" if warnings else "")
+            f"{counted(len(findings), 'file')}, {counted(workflows, 'workflow')}, {counted(len(broken), 'broken file')}"
+            + (f", {counted(len(warnings), 'warning')}" if warnings else "")
         )
     if broken:
         context.exit(int(Code.FAILED))

@@ -295,18 +295,22 @@ def show_source(context: click.Context, workflow_id: str, version: int | None) -
 def delete_workflow(context: click.Context, workflow_id: str, yes: bool, output: Format) -> None:
     """Delete a workflow with all its history. It must be paused and have no unfinished run.
 
+    While its file defines it, it is made anew at once, without history: take it out of the file first if it is to go.
+
     \b
     Example:
       piper workflows delete hello --yes
     """
     client = called(context)
-    client.get(address_of("workflows", workflow_id))
+    found = client.get(address_of("workflows", workflow_id))
     if not yes:
         if not sys.stdin.isatty():
             raise Failure("deleting a workflow with its history asks first", Code.USAGE, ["give --yes in a script"])
         click.confirm(f"Delete {workflow_id!r} with all its runs?", abort=True, err=True)
     client.delete(address_of("workflows", workflow_id))
     note(f"deleted {workflow_id}")
+    if not found["stale"]:
+        note(f"{found['file']} defines it still: it is made anew, without history")
     write_receipt({"deleted": [workflow_id]}, output)
 
 

@@ -28,9 +28,8 @@ import sys
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from piper.compat.finder import AirflowFinder, installed_airflow, provider_of
+from piper.compat.finder import ROOT, AirflowFinder, installed_airflow, is_foreign, is_provided, package_of
 
 VARIABLE = "PIPER_CORE__AIRFLOW_MODE"
 
@@ -82,16 +81,36 @@ class Layer:
         self._say_if_airflow_is_installed()
         load_plugins(root)
 
-    def hint(self, module: str) -> str:
-        """What to say about a module of `airflow` that cannot be found: what to install, or the nearest there is."""
-        if not module.startswith("airflow."):
-            return ""
-        from piper.sdk.spelling import nearest  # only when something is wrong
+    def explain(self, module: str, name: str = "") -> str:
+        """What to say of a module of `airflow` that cannot be found, or of a name that it does not have.
 
-        if module.startswith("airflow.providers.") and not module.startswith("airflow.providers.standard."):
-            package = "-".join(["apache-airflow-providers", *provider_of(module)])
-            return f" (if it is installed nowhere: pip install --no-deps {package})"
-        other = nearest(module, self._finder.modules)
+        It is one line with what to install, or the nearest that there is; none about modules of others.
+        """
+        if module.partition(".")[0] != ROOT:
+            return ""
+        what = f"{module}.{name}" if name else module
+        if is_foreign(module):
+            package = package_of(module)
+            if is_provided(module):
+                return f"the installed {package} has no {what}"
+            return f"{what} is not installed: pip install --no-deps {package}"
+        return f"Piper has no {what}{self._instead(module, name)}"
+
+    def _instead(self, module: str, name: str) -> str:
+        """The nearest to what Piper lacks."""
+        from piper.compat.tables import FORMER_PACKAGES, INSIDES, LACKING  # only when something is wrong
+        from piper.sdk.spelling import nearest
+
+        inside = next((one for one in INSIDES if f"{module}.".startswith(f"{one}.")), None)
+        if inside and f"{module}.{name}".rstrip(".") not in self._finder.modules:
+            why, instead = LACKING["insides"]
+            return f": {why}; the nearest is {instead}"
+        home = self._finder.home_of(name) if name else None
+        if home:
+            return f": import it from {home}"
+        if name and module in FORMER_PACKAGES:
+            return ": import it from the module that defines it; plugins put none there since Airflow 2"
+        other = nearest(name, dir(sys.modules.get(module))) if name else nearest(module, self._finder.modules)
         return f" (did you mean {other!r}?)" if other else ""
 
     @staticmethod
@@ -99,9 +118,11 @@ class Layer:
         """Translate former arguments and context keys, or no longer."""
         # Lazy: these are of the authoring language, which this package does not import by itself.
         from piper.compat import contexts
-        from piper.sdk.spelling import install_translation
+        from piper.compat.spellings import FormerSpellings, accept_former_rules
+        from piper.sdk.spelling import use_spellings
 
-        install_translation(_translate if accepted else None)
+        use_spellings(FormerSpellings() if accepted else None)
+        accept_former_rules(accepted)
         contexts.accept(accepted)
 
     def _say_if_airflow_is_installed(self) -> None:
@@ -118,12 +139,6 @@ def _use(layer: Layer | None) -> None:
     from piper.sdk.loader import use_import_layer  # of the authoring language, as above
 
     use_import_layer(layer)
-
-
-def _translate(called: str, arguments: dict[str, Any], unknown: frozenset[str]) -> dict[str, Any]:
-    from piper.compat.spellings import translate  # few files have an unknown argument
-
-    return translate(called, arguments, unknown)
 
 
 _layer: Layer | None = None

@@ -112,6 +112,7 @@ _FORMER: dict[str, tuple[str, Callable[[Mapping[str, Any]], Any]]] = {
         "prev_data_interval_start_success",
         lambda context: context["prev_data_interval_start_success"],
     ),
+    "test_mode": ("nothing: a task is not told", lambda _: False),
     "tomorrow_ds": ("macros.ds_add(ds, 1)", lambda context: _day(context, 1)),
     "tomorrow_ds_nodash": ("macros.ds_add(ds, 1)", lambda context: _day(context, 1, "%Y%m%d")),
     "triggering_dataset_events": ("triggering_asset_events", lambda context: context["triggering_asset_events"]),

@@ -15,6 +15,7 @@ from functools import cached_property
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, overload
 
@@ -22,12 +23,18 @@ from piper.compat.tables import LACKING, Row, Source, Table, table_for
 
 ROOT = "airflow"
 _FORMER = "piper.compat.former"
+PROVIDERS = "airflow.providers"
+FAMILIES = frozenset({"apache", "atlassian", "cncf", "common", "dbt", "ibm", "microsoft"})
+"""Folders of `airflow.providers` that hold several providers."""
 _MARK = "models"
 """A folder that every version of Airflow has, and no provider."""
 
 
 class DeprecatedImportWarning(FutureWarning):
     """A name was imported under a former spelling; the message has the present one."""
+
+
+_NOWHERE = Source("", "")
 
 
 def installed_airflow() -> str | None:
@@ -62,6 +69,11 @@ class AirflowFinder(MetaPathFinder, Loader):
         """The names of all modules there are."""
         return sorted(self._table.rows.keys() | self._table.packages)
 
+    def home_of(self, name: str) -> str | None:
+        """The module to import a name from, if one has it; the first of today's."""
+        rows = self._table.rows.items()
+        return next((module for module, row in rows if row.names.get(name, _NOWHERE).module.startswith("piper.")), None)
+
     # --- as Python's import system asks -------------------------------------------------------------
 
     def find_spec(
@@ -92,16 +104,22 @@ class AirflowFinder(MetaPathFinder, Loader):
             module.__spec__ = self._specs.pop(spec.name)  # it remains what it is
             return
         row = self._table.rows.get(spec.name) or Row("")
-        names = _Names(spec.name, row)
+        names = _Names(spec.name, row, self._table, former=self._former)
         module.__dict__.update(__getattr__=names.look_up, __dir__=names.listed)
 
 
 class _Names:
-    """The names of one module of the tables."""
+    """The names of one module of the tables.
 
-    def __init__(self, module: str, row: Row) -> None:
+    Arguments:
+        former: whether modules below it are attributes without having been imported.
+    """
+
+    def __init__(self, module: str, row: Row, table: Table, *, former: bool) -> None:
         self._module = module
         self._row = row
+        self._table = table
+        self._former = former
 
     def look_up(self, name: str) -> Any:
         """A name's object, when the module is asked for it for the first time.
@@ -114,6 +132,10 @@ class _Names:
             return self.listed()
         source = self._source_of(name)
         if source is None:
+            below = f"{self._module}.{name}"
+            # In Airflow 1 and 2, `import airflow` alone led to most modules: airflow.utils.dates.days_ago(1).
+            if self._former and below in self._table:
+                return import_module(below)
             raise AttributeError(f"module {self._module!r} has no attribute {name!r}")
         found = self._resolve(name, source)
         if source.module.startswith(f"{ROOT}."):
@@ -135,10 +157,17 @@ class _Names:
 
     def listed(self) -> list[str]:
         """The names that there are, for `dir()` and `from … import *`."""
-        names = {name for name, source in self._row.names.items() if not source.lacking and name != "*"}
+        names = {name for name, source in self._row.names.items() if self._is_at_hand(source)}
         for module in self._row.whole:
             names.update(name for name in dir(import_module(module)) if not name.startswith("_"))
         return sorted(names)
+
+    def _is_at_hand(self, source: Source) -> bool:
+        """Whether a name can be imported, without trying: `from airflow.operators import *` wants all there are."""
+        row = self._table.rows.get(source.module)
+        if row is not None and source.name in row.names:
+            return self._is_at_hand(row.names[source.name])
+        return not source.lacking and (not is_foreign(source.module) or is_provided(source.module))
 
     def _source_of(self, name: str) -> Source | None:
         source = self._row.names.get(name)
@@ -155,13 +184,18 @@ class _Names:
             raise ImportError(f"Piper has no {self._module}.{name}: {why}; the nearest is {nearest}", name=self._module)
         try:
             return _attribute(source.module, source.name)
-        except ModuleNotFoundError as error:
-            if not source.module.startswith(f"{ROOT}.providers."):
-                raise
-            package = "-".join(["apache-airflow-providers", *provider_of(source.module)])
-            raise ModuleNotFoundError(
-                f"{self._module}.{name} is {source.module}.{source.name}, which is not installed: "
-                f"pip install --no-deps {package}",
+        except ImportError as error:
+            there = f"{source.module}.{source.name}"
+            if not is_foreign(there) or not f"{there}.".startswith(f"{error.name}."):
+                raise  # something that the provider itself imports
+            package = package_of(there)
+            raise type(error)(
+                f"{self._module}.{name} is {there}, which "
+                + (
+                    f"the installed {package} does not have"
+                    if is_provided(there)
+                    else f"is not installed: pip install --no-deps {package}"
+                ),
                 name=error.name,
             ) from None
 
@@ -198,9 +232,25 @@ class Folders(Sequence[str]):
         return [folder for folder in folders if os.path.isdir(folder)]
 
 
-def provider_of(module: str) -> list[str]:
-    """The parts of a provider's name: those between `airflow.providers` and the kind of its contents."""
+def is_foreign(module: str) -> bool:
+    """Whether a module belongs to a provider that is none of Piper's."""
+    return module.startswith(f"{PROVIDERS}.") and not module.startswith(f"{PROVIDERS}.standard.")
+
+
+def package_of(module: str) -> str:
+    """The package that has a provider's module, by the rule that all of Airflow's own follow."""
+    return "-".join(["apache-airflow-providers", *_provider(module)])
+
+
+def is_provided(module: str) -> bool:
+    """Whether the provider that a module belongs to is installed; it need not have the module."""
+    try:
+        return find_spec(".".join([PROVIDERS, *_provider(module)])) is not None
+    except ImportError:
+        return False
+
+
+def _provider(module: str) -> list[str]:
+    """The parts of a provider's name: of `airflow.providers.google.cloud.hooks.gcs` only `google`."""
     parts = module.split(".")[2:]
-    kinds = ("hooks", "notifications", "operators", "sensors", "transfers", "triggers", "utils")
-    end = next((i for i, part in enumerate(parts) if part in kinds), len(parts))
-    return [part for part in parts[:end] if part != "aws"]
+    return parts[: 2 if parts[:1] and parts[0] in FAMILIES else 1]

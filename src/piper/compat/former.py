@@ -4,23 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from tempfile import TemporaryDirectory as TemporaryDirectory
 from typing import Any, TypeVar
 
 import pendulum
 
 from piper.operators.empty import EmptyOperator
+from piper.sdk.built_in_timetables import AssetOrTimeSchedule
+from piper.sdk.configuration import conf
+from piper.sdk.timetables import Timetable
 
 Init = TypeVar("Init", bound=Callable[..., Any])
 
 INSTEAD = {
+    "DatasetOrTimeSchedule": "airflow.timetables.assets.AssetOrTimeSchedule",
     "DummyOperator": "airflow.providers.standard.operators.empty.EmptyOperator",
+    "TemporaryDirectory": "tempfile.TemporaryDirectory",
     "apply_defaults": "nothing: operators apply their defaults by themselves",
     "days_ago": "a fixed start_date, or pendulum.today('UTC').subtract(days=n)",
+    "get": "airflow.configuration.conf.get",
+    "getboolean": "airflow.configuration.conf.getboolean",
+    "getfloat": "airflow.configuration.conf.getfloat",
+    "getint": "airflow.configuration.conf.getint",
     "date_range": "a timetable, or pendulum.interval(start, end).range('days')",
+    "is_venv_installed": "nothing: Piper has no virtual environments yet, and answers no",
     "parse_execution_date": "airflow.sdk.timezone.parse",
     "round_time": "the methods of pendulum's DateTime, as start_of('hour')",
 }
 """What to use now."""
+
+get, getboolean, getfloat, getint = conf.get, conf.getboolean, conf.getfloat, conf.getint
+
+
+class DatasetOrTimeSchedule(AssetOrTimeSchedule):
+    """AssetOrTimeSchedule, when assets were called datasets."""
+
+    def __init__(self, *, timetable: Timetable, datasets: Any) -> None:
+        super().__init__(timetable=timetable, assets=datasets)
+
+
+def is_venv_installed() -> bool:
+    """Whether a task can have a virtual environment: not in Piper, so that a file leaves such tasks out."""
+    return False
 
 
 class DummyOperator(EmptyOperator):

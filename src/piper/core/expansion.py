@@ -32,7 +32,8 @@ def fit(draft: Draft, node: Node, key: Key, ti: TaskInstance) -> Verdict:
             return Verdict.SKIP
         _expand(draft, node, ti, length)
         return Verdict.WAIT
-    return _resize(draft, node, length, key[1])
+    _fit_group(draft, node, length)
+    return Verdict.RUN if key[1] < length else Verdict.WAIT
 
 
 def expand_over_literals(draft: Draft, node: Node) -> None:
@@ -63,30 +64,27 @@ def _expand(draft: Draft, node: Node, ti: TaskInstance, length: int) -> None:
             draft.grow((edge.watcher, edge.why, OUTER), length - 1, node.spec)
         draft.look_at(draft.keys_of(edge.watcher))
     draft.look_at(draft.keys_of(node.index))
-    _complete_group(draft, node, length)
+    _fit_group(draft, node, length)
 
 
-def _resize(draft: Draft, node: Node, length: int, map_index: int) -> Verdict:
-    """After a clear upstream: instances in excess are removed, missing ones made."""
-    size = draft.size_of(node.index)
-    for i in range(length, size):
-        ti = draft.at((node.index, i))
-        if ti is not None and ti.state in IDLE:
-            draft.happen((node.index, i), ti, RuleDecided(TaskState.REMOVED))
-    if size < length:
-        _add_missing(draft, node, length)
-        _complete_group(draft, node, length)
-    return Verdict.RUN if map_index < length else Verdict.WAIT
-
-
-def _complete_group(draft: Draft, node: Node, length: int) -> None:
+def _fit_group(draft: Draft, node: Node, length: int) -> None:
     """The tasks of a mapped group have the same indexes, also those that their rules end before they are fitted.
 
-    Otherwise an index of a task below them would look at instances that are not there, and run without them.
+    Otherwise an index of a task below them would look at instances that are not there, and run without them; or wait
+    for ever for one that was removed.
     """
-    for index in draft.graph.members.get(node.mapped_group, ()):
+    for index in draft.graph.members.get(node.mapped_group) or (node.index,):
         if draft.at((index, 0)) is not None:  # what is not expanded yet is when its turn comes
+            _remove_excess(draft, index, length)
             _add_missing(draft, draft.graph.nodes[index], length)
+
+
+def _remove_excess(draft: Draft, index: int, length: int) -> None:
+    """After a clear upstream there may be fewer."""
+    for i in range(length, draft.size_of(index)):
+        ti = draft.at((index, i))
+        if ti is not None and ti.state in IDLE:
+            draft.happen((index, i), ti, RuleDecided(TaskState.REMOVED))
 
 
 def _add_missing(draft: Draft, node: Node, length: int) -> None:

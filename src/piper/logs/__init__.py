@@ -25,7 +25,7 @@ and hold any bytes: writers never look for its end, and readers cut it.
 
 from piper.logs.folder import FolderReader
 from piper.logs.lines import LogLine, parse_line, parse_lines
-from piper.logs.masking import Masker
+from piper.logs.masking import Masker, secrets_in
 from piper.logs.store import Chunk, LogReader, LogStore
 from piper.logs.writing import LogWriter
 
@@ -39,4 +39,5 @@ __all__ = [
     "Masker",
     "parse_line",
     "parse_lines",
+    "secrets_in",
 ]

@@ -8,11 +8,12 @@ newline, and only an unfinished line is ever held back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-SHORTEST = 6
-"""Characters. Shorter values are not masked: they would hit innocent text everywhere."""
+import msgspec
+
+from piper.model.wire import SHORTEST_SECRET, GetConnection, Lookup
 
 MASK = "***"
 
@@ -28,8 +29,8 @@ class Masker:
         """What to look for, longest first."""
 
     def add(self, values: Iterable[str]) -> None:
-        """Mask these from now on; those shorter than SHORTEST are left alone."""
-        new = {value for value in values if len(value.strip()) >= SHORTEST} - self._values
+        """Mask these from now on; those shorter than SHORTEST_SECRET are left alone."""
+        new = {value for value in values if len(value.strip()) >= SHORTEST_SECRET} - self._values
         if new:
             self._values |= new
             forms = {form for value in new for form in _forms(value)}
@@ -114,7 +115,7 @@ def _forms(value: str) -> Iterator[bytes]:
 
     texts = {value.strip(), *(line.strip() for line in value.splitlines())}
     for text in texts:
-        if len(text) < SHORTEST:
+        if len(text) < SHORTEST_SECRET:
             continue
         written = {text, quote(text, safe=""), quote(text), quote_plus(text), repr(text)[1:-1]}
         written |= {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
@@ -138,5 +139,37 @@ def _base64_forms(raw: bytes) -> Iterator[bytes]:
         first = (before * 8 + 5) // 6
         for encode in (b64encode, urlsafe_b64encode):
             form = encode(padding + raw)[first:usable]
-            if len(form) >= SHORTEST:
+            if len(form) >= SHORTEST_SECRET:
                 yield form
+
+
+_SECRET_NAMES = ("password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "authorization", "private")
+
+
+def secrets_in(lookup: Lookup, answer: object) -> list[str]:
+    """Values to mask in what is answered to a question about a connection or a variable."""
+    found: list[str] = []
+    if isinstance(lookup, GetConnection):
+        _collect_secrets(answer, found)
+    elif _is_secret_name(lookup.key) and isinstance(answer, str):
+        found.append(answer)
+    return found
+
+
+def _collect_secrets(value: object, found: list[str]) -> None:
+    if isinstance(value, str) and value.startswith("{"):  # a connection's extra is JSON text
+        try:
+            value = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if _is_secret_name(str(name)) and isinstance(item, str):
+                found.append(item)
+            else:
+                _collect_secrets(item, found)
+
+
+def _is_secret_name(name: str) -> bool:
+    lowered = name.lower()
+    return any(each in lowered for each in _SECRET_NAMES)

@@ -295,13 +295,31 @@ class WorkflowSpec(Struct, frozen=True, omit_defaults=True):
         raise KeyError(task_id)
 
 
-_encoder = msgspec.json.Encoder(order="deterministic")
+def _plain(value: object) -> object:
+    """A value of a subclass, as its base: authors give pendulum's durations and texts of their own kinds.
+
+    Raises:
+        TypeError: it is of no kind that a spec holds.
+    """
+    if isinstance(value, timedelta):
+        return timedelta(seconds=value.total_seconds())
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError(f"{value!r} is a {type(value).__name__}, which cannot be part of a workflow's description")
+
+
+_encoder = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
 _decoder = msgspec.json.Decoder(WorkflowSpec)
 
 
 def encode_spec(spec: WorkflowSpec) -> bytes:
     """The canonical JSON of a spec: what is stored, and what its hash is of."""
     return _encoder.encode(spec)
+
+
+def encode_task(task: TaskSpec) -> bytes:
+    """The JSON of one task, as it is part of its spec."""
+    return _encoder.encode(task)
 
 
 def decode_spec(data: bytes | str) -> WorkflowSpec:

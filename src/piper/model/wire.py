@@ -226,6 +226,10 @@ class XComsFound(Struct, frozen=True, array_like=True):
     values: tuple[tuple[int, bytes], ...]
 
 
+SHORTEST_SECRET = 5
+"""Characters, as in Airflow. Shorter values are masked nowhere: they would hit innocent text everywhere."""
+
+
 class Mask(Struct, frozen=True, tag="mask"):
     """From now on no log line or error of this execution may show these values.
 
@@ -270,6 +274,10 @@ class GetConnection(Struct, frozen=True, tag="get_connection"):
     """A connection with its secrets, as a dict of Airflow's fields, or NotFound."""
 
     conn_id: str
+
+
+Lookup = GetVariable | GetConnection
+"""What code may ask that runs in no task: the top level of a file, while it is loaded."""
 
 
 class TriggerRun(Struct, frozen=True, tag="trigger_run", omit_defaults=True):

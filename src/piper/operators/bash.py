@@ -80,7 +80,7 @@ class BashOperator(BaseOperator):
         self.skip_on_exit_code: Container[int] = _codes(skip_on_exit_code)
         self.cwd = cwd
         self.output_processor = output_processor
-        self._is_script = isinstance(bash_command, str) and bash_command.endswith(tuple(self.template_ext))
+        self._is_script_file = isinstance(bash_command, str) and bash_command.endswith(tuple(self.template_ext))
 
     @cached_property
     def subprocess_hook(self) -> SubprocessHook:
@@ -92,6 +92,9 @@ class BashOperator(BaseOperator):
         if self.env is None:
             env = dict(os.environ)
         else:
+            wrong = next(((name, value) for name, value in self.env.items() if not isinstance(value, str)), None)
+            if wrong is not None:
+                raise TypeError(f"env[{wrong[0]!r}] must be text, not {wrong[1]!r}: write str({wrong[1]!r})")
             env = {**os.environ, **self.env} if self.append_env else dict(self.env)
         return env | context_to_airflow_vars(context, in_env_var_format=True)
 
@@ -99,7 +102,7 @@ class BashOperator(BaseOperator):
         """Run the command."""
         if self.cwd is not None:
             _check_folder(self.cwd)
-        result = self._run(self.get_env(context))
+        result = self._run_command(self.get_env(context))
         if result.exit_code in self.skip_on_exit_code:
             raise AirflowSkipException(f"Bash command returned exit code {result.exit_code}. Skipping.")
         if result.exit_code != 0:
@@ -112,10 +115,10 @@ class BashOperator(BaseOperator):
         """End the command and all that it started."""
         self.subprocess_hook.end()
 
-    def _run(self, env: dict[str, str]) -> SubprocessResult:
+    def _run_command(self, env: dict[str, str]) -> SubprocessResult:
         bash = shutil.which("bash") or "bash"
         run = self.subprocess_hook.run_command
-        if not self._is_script and len(self.bash_command) < LONGEST_ARGUMENT:
+        if not self._is_script_file and len(self.bash_command) < LONGEST_ARGUMENT:
             return run([bash, "-c", self.bash_command], env, self.output_encoding, self.cwd)
         with (
             working_directory(self.cwd) as folder,
@@ -167,7 +170,7 @@ class BashDecoratedOperator(DecoratedOperator, BashOperator):
         if not isinstance(command, str) or not command.strip():
             raise TypeError("The returned value from the TaskFlow callable must be a non-empty string.")
         self.bash_command = command
-        self._is_script = command.endswith(tuple(self.template_ext))
+        self._is_script_file = command.endswith(tuple(self.template_ext))
         self.render_template_fields(context)
         return super().execute(context)
 

@@ -201,7 +201,7 @@ class SchedulerService(Service):
     # --- what has happened ---------------------------------------------------------------------
 
     def _read_events(self, fence: Fence, now: datetime) -> list[StoredEvent]:
-        """The stored events of runs, with their runs loaded; news of workflows is dealt with at once."""
+        """The stored events of runs, which are loaded, or of none if that is gone. Other news is dealt with at once."""
         with self._database.read() as connection:
             stored = pending_events(
                 connection,
@@ -228,6 +228,8 @@ class SchedulerService(Service):
                 runs = runs_by_number(connection, missing)
                 instances = instances_of_runs(connection, (r.id for r in runs))
             self._take_in((run, instances[run.id]) for run in runs)
+            gone = missing - {run.id for run in runs}
+            for_runs = [s._replace(run=None) if s.run in gone else s for s in for_runs]
         return for_runs
 
     def _put_aside(self, event: int, run: int | None, error: msgspec.MsgspecError) -> None:
@@ -334,18 +336,21 @@ class SchedulerService(Service):
         """Step every run that has been told something. True if time ran out before all were."""
         inbox: dict[int, list[RunEvent]] = {}
         consumed: dict[int, list[StoredEvent]] = {}
+        undecided = False
         for s in stored:
-            if s.run is not None and s.run in self.quarantine:
-                continue  # it waits
-            if s.run is None or s.run not in self.book.runs:  # of a run that is gone
+            if s.run is None:  # of a run that is gone
                 batch.events.append(s.id)
                 batch.shards.add(s.shard)
+                continue
+            if s.run in self.quarantine:
+                continue  # it waits
+            if s.run not in self.book.runs:  # a backfill has ended it since it was loaded: it is loaded again
+                undecided = True
                 continue
             consumed.setdefault(s.run, []).append(s)
             if not isinstance(s.event, RunQueued):
                 inbox.setdefault(s.run, []).append(s.event)  # type: ignore[arg-type]
         begun = self._clock.monotonic()
-        undecided = False
         limited: set[str] = set()
         for run in self._in_turn([*self._news, *(r for r in consumed if r not in self._news)]):
             memory = self.book.runs.get(run)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from piper.model.spec import DEFAULT_POOL, Isolation
+from piper.model.spec import DEFAULT_POOL
 from piper.model.states import TriggerRule, WeightRule
 from piper.sdk.arguments import CONVERTERS, listed, uniform
 from piper.sdk.execution.templating import Templater
@@ -52,7 +52,7 @@ class AbstractOperator(Templater, DependencyMixin):
     task_id: str
     _dag: DAG | None = None
     task_group: TaskGroup | None = None
-    _place: Place | None = None
+    _task_place: Place | None = None
     upstream_task_ids: set[str]
     downstream_task_ids: set[str]
 
@@ -103,10 +103,6 @@ class AbstractOperator(Templater, DependencyMixin):
     logger_name: str | None = None
     allow_nested_operators: bool = True
     render_template_as_native_obj: bool | None = None
-    isolation: Isolation = Isolation.FORK
-    memory_limit: int | None = None
-    outputs: Mapping[str, Any] = NOTHING
-    metrics: Sequence[str] = ()
 
     template_fields: Sequence[str] = ()
     template_ext: Sequence[str] = ()
@@ -120,9 +116,9 @@ class AbstractOperator(Templater, DependencyMixin):
     _is_setup: bool = False
     _is_teardown: bool = False
     _on_failure_fail_dagrun: bool = False
-    _params: Mapping[str, Any] | None = None
-    _start_date: datetime | None = None
-    _end_date: datetime | None = None
+    _task_params: Mapping[str, Any] | None = None
+    _task_start: datetime | None = None
+    _task_end: datetime | None = None
 
     # --- where it belongs -----------------------------------------------------------------------
 
@@ -179,22 +175,22 @@ class AbstractOperator(Templater, DependencyMixin):
     @property
     def start_date(self) -> datetime | None:
         """The later of its own and its DAG's start date."""
-        own, outer = self._start_date, self._dag.start_date if self._dag is not None else None
+        own, outer = self._task_start, self._dag.start_date if self._dag is not None else None
         return max(own, outer) if own is not None and outer is not None else own or outer
 
     @start_date.setter
     def start_date(self, value: Any) -> None:
-        self._start_date = None if value is None else uniform("start_date", value, repr(self))
+        self._task_start = None if value is None else uniform("start_date", value, repr(self))
 
     @property
     def end_date(self) -> datetime | None:
         """The earlier of its own and its DAG's end date."""
-        own, outer = self._end_date, self._dag.end_date if self._dag is not None else None
+        own, outer = self._task_end, self._dag.end_date if self._dag is not None else None
         return min(own, outer) if own is not None and outer is not None else own or outer
 
     @end_date.setter
     def end_date(self, value: Any) -> None:
-        self._end_date = None if value is None else uniform("end_date", value, repr(self))
+        self._task_end = None if value is None else uniform("end_date", value, repr(self))
 
     @property
     def params(self) -> ParamsDict:
@@ -204,13 +200,13 @@ class AbstractOperator(Templater, DependencyMixin):
         merged = ParamsDict()
         if self._dag is not None and self._dag.has_params:
             merged.update(self._dag.params)
-        if self._params:
-            merged.update(ParamsDict(self._params))
+        if self._task_params:
+            merged.update(ParamsDict(self._task_params))
         return merged
 
     @params.setter
     def params(self, value: Mapping[str, Any] | None) -> None:
-        self._params = value
+        self._task_params = value
 
     @property
     def task_type(self) -> str:
@@ -403,7 +399,7 @@ class AbstractOperator(Templater, DependencyMixin):
 
     # --- taking arguments -----------------------------------------------------------------------
 
-    def _take(self, arguments: Mapping[str, Any]) -> None:
+    def _take_arguments(self, arguments: Mapping[str, Any]) -> None:
         """Keep the common arguments, each made uniform."""
         fields = self.__dict__
         for name, value in arguments.items():
@@ -421,17 +417,23 @@ class AbstractOperator(Templater, DependencyMixin):
             raise TypeError(f"task {self.task_id!r}: params must be a mapping, not {type(own).__name__}")
         merged = {**(own or {}), **(defaults.get("params") or {})}
         if merged:
-            self._params = merged
+            self._task_params = merged
 
 
 _STORED = {
-    "start_date": "_start_date",
-    "end_date": "_end_date",
+    "start_date": "_task_start",
+    "end_date": "_task_end",
     "pre_execute": "_pre_execute_hook",
     "post_execute": "_post_execute_hook",
     "task_display_name": "_task_display_name",
+    "isolation": "_task_isolation",
+    "memory_limit": "_task_memory_limit",
+    "outputs": "_task_outputs",
+    "metrics": "_task_metrics",
 }
-"""Arguments kept under another name, as theirs is a property or a method."""
+"""Arguments kept under another name: theirs is a property or a method, or one that Airflow does not have, so that
+operators written for it may keep something of their own under that name. What Piper keeps begins with `_task_`,
+since `_start_date`, `_params` and their like are found in many operators."""
 
 
 def _join(up: AbstractOperator, down: AbstractOperator, label: EdgeModifier | None) -> None:

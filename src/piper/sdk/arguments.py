@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from piper.model.spec import Isolation
 from piper.model.states import TriggerRule
-from piper.sdk.spelling import did_you_mean
+from piper.sdk.spelling import did_you_mean, present_value
 
 if TYPE_CHECKING:
     from piper.sdk.dags import DAG
@@ -216,12 +216,12 @@ def rule(value: Any) -> TriggerRule:
     Raises:
         ValueError: there is no such rule.
     """
-    try:
-        return TriggerRule(value)
-    except ValueError:
-        raise ValueError(
-            f"there is no trigger rule {did_you_mean(str(value), [r.value for r in TriggerRule])}"
-        ) from None
+    known = [each.value for each in TriggerRule]
+    if value not in known:
+        value = present_value("trigger_rule", value)
+    if value not in known:
+        raise ValueError(f"there is no trigger rule {did_you_mean(str(value), known)}")
+    return TriggerRule(value)
 
 
 def slots(value: Any) -> int:

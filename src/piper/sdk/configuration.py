@@ -46,8 +46,8 @@ class Configuration:
             fallback = _DEFAULTS.get((section, key), NOTSET)
         if fallback is NOTSET:
             raise AirflowConfigException(
-                f"section/key [{section}/{key}] not found in config: set AIRFLOW__{section.upper()}__{key.upper()}, "
-                "or give a fallback"
+                f"section/key [{section}/{key}] not found in config: set AIRFLOW__{section.upper()}__{key.upper()} "
+                "where the task runs, or give a fallback, as a file needs at its top level"
             )
         return fallback
 

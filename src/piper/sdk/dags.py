@@ -37,7 +37,7 @@ from piper.sdk.params import DagParam, ParamsDict
 from piper.sdk.place import Place, file_of, place_of
 from piper.sdk.placeholders import NOTSET
 from piper.sdk.schedules import as_timetable
-from piper.sdk.spelling import nearest, only_known
+from piper.sdk.spelling import former_attribute, named, nearest, only_known
 from piper.sdk.timetables import Timetable
 from piper.sdk.xcom_arg import PlainXComArg
 
@@ -61,10 +61,11 @@ class DAG:
 
     Arguments:
         dag_id: 1 to 250 letters, digits, `_`, `-` or `.`.
+        unnamed: arguments by position, which Airflow 1 and 2 took and Airflow 3 refuses.
         arguments: see `DagArguments`.
 
     Raises:
-        TypeError: an argument is unknown, or of a wrong type.
+        TypeError: an argument is unknown, or of a wrong type, or has to be named.
         ValueError: an argument has a value that it may not have.
     """
 
@@ -105,8 +106,10 @@ class DAG:
     _params: ParamsDict | None = None
     _timetable: Timetable | None = None
 
-    def __init__(self, dag_id: str, **arguments: Unpack[DagArguments]) -> None:
+    def __init__(self, dag_id: str, *unnamed: Any, **arguments: Unpack[DagArguments]) -> None:
         self.dag_id = check_workflow_id(dag_id)
+        if unnamed:
+            arguments = named(f"DAG({dag_id!r})", unnamed, dict(arguments))  # type: ignore[assignment]
         if not arguments.keys() <= DAG_ARGUMENTS:
             given: dict[str, Any] = dict(arguments)
             arguments = only_known(f"DAG({dag_id!r})", given, DAG_ARGUMENTS)  # type: ignore[assignment]
@@ -421,6 +424,9 @@ class DAG:
         return partial(task, dag=self)
 
     # --- with DAG(...) --------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        return former_attribute(self, "DAG", name)
 
     def __enter__(self) -> Self:
         scope.push_dag(self)

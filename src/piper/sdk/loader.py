@@ -83,8 +83,8 @@ class ImportLayer(Protocol):
         """Called before each file is executed, with its bundle's root; what it warns of is the file's."""
         ...
 
-    def hint(self, module: str) -> str:
-        """What to add to the message that there is no such module; may be empty."""
+    def explain(self, module: str, name: str = "") -> str:
+        """What to say of a module that is not there, or has no such name; empty if it knows nothing about it."""
         ...
 
 
@@ -245,25 +245,65 @@ def _message(error: BaseException, root: Path) -> str:
     if isinstance(error, SystemExit):
         return f"the file ends the process when it is loaded: SystemExit({error.code!r})"
     last = traceback.format_exception_only(error)[-1].strip()
-    if isinstance(error, ModuleNotFoundError):
-        return last + (_import_layer.hint(error.name or "") if _import_layer is not None else "")
     if isinstance(error, ImportError):
-        return last + _nearest_import(error)
+        kind = type(error).__name__
+        return f"{kind}: {_explain_import(error, root)}" if last.startswith(f"{kind}: ") else last
     if isinstance(error, SyntaxError):
         return f"{last}: {(error.text or '').strip()}".rstrip(": ")
     return last
 
 
 _UNKNOWN_NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
+_UNKNOWN_MODULE = re.compile(r"No module named '([\w.]+)'")
 
 
-def _nearest_import(error: ImportError) -> str:
+def _explain_import(error: ImportError, root: Path) -> str:
+    """What cannot be imported, and what to do about it."""
+    said = str(error)
+    name = _UNKNOWN_NAME.match(said)
+    if name is not None:
+        explained = _import_layer.explain(name[2], name[1]) if _import_layer is not None else ""
+        return explained or said + _nearest_name(name[2], name[1])
+    module = _UNKNOWN_MODULE.match(said)
+    if module is None:
+        return said
+    explained = _import_layer.explain(_asked_for(error, module[1])) if _import_layer is not None else ""
+    return explained or said + _where_it_may_be(module[1], root)
+
+
+def _nearest_name(module: str, name: str) -> str:
     """A suggestion, where a module of Piper was asked for a name that it does not have."""
-    match = _UNKNOWN_NAME.search(str(error))
-    if match is None or not match[2].startswith(("piper.", "airflow")):
-        return ""
-    other = nearest(match[1], dir(sys.modules.get(match[2])))
+    other = nearest(name, dir(sys.modules.get(module))) if module.startswith("piper.") else None
     return f" (did you mean {other!r}?)" if other else ""
+
+
+def _asked_for(error: ImportError, missing: str) -> str:
+    """The whole name of the module that the import statement asks for: Python names the first part that is missing."""
+    import dis  # only when something is wrong
+
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None:
+        return missing
+    code = dis.get_instructions(frame.tb_frame.f_code)
+    statement = next((one for one in code if one.offset == frame.tb_lasti and one.opname == "IMPORT_NAME"), None)
+    whole = str(statement.argval) if statement is not None else missing
+    return whole if whole.startswith(f"{missing}.") else missing
+
+
+def _where_it_may_be(module: str, root: Path) -> str:
+    """Whether a module is in the bundle after all, though not where an import finds it."""
+    first = module.partition(".")[0]
+    patterns = [f"{folders}{first}{end}" for folders in ("", "*/", "*/*/") for end in ("", ".py")]
+    found = next((path for pattern in patterns for path in sorted(root.glob(pattern))), None)
+    if found is None:
+        return ": it is neither in this bundle nor installed where Piper runs"
+    if found.parent == root:
+        return ""
+    folder = found.parent.relative_to(root)
+    instead = f"from {'.'.join(folder.parts)} import {first}"
+    return f": imports begin at the bundle's root, and {first} is in {folder}: {instead}"
 
 
 def _warning_text(warning: warnings.WarningMessage, root: Path) -> str:

@@ -245,7 +245,7 @@ class MappedOperator(AbstractOperator):
         self.upstream_task_ids = set()
         self.downstream_task_ids = set()
         if place is not None:
-            self._place = place
+            self._task_place = place
         self._take_params(given.pop("params", None), defaults)
         self.partial_kwargs = self._share(given, defaults)
         if next(iter(group.iter_mapped_task_groups() if group is not None else ()), None) is not None:
@@ -273,7 +273,9 @@ class MappedOperator(AbstractOperator):
             for name, parameter in own.items()
             if name in CONVERTERS and parameter.default is not parameter.empty
         }
-        self._take({name: value for name, value in {**declared, **shared}.items() if name in OPERATOR_ARGUMENTS})
+        self._take_arguments(
+            {name: value for name, value in {**declared, **shared}.items() if name in OPERATOR_ARGUMENTS}
+        )
         return shared
 
     def _refuse_always(self) -> None:

@@ -80,14 +80,26 @@ class OperatorMeta(ABCMeta):
         operator.given = dict(arguments)
         operator._making = (dag, group, defaults)
         if place is not None:
-            operator._place = place
-        cls.__init__(operator, **arguments)  # type: ignore[misc]
+            operator._task_place = place
+        try:
+            cls.__init__(operator, **arguments)  # type: ignore[misc]
+        except _RespelledError as error:
+            present = only_known(error.called, arguments, operator.known_arguments())
+            return cls.make(present, dag=dag, group=group, defaults=defaults, place=place)
         fields = operator.__dict__
         del fields["_making"]
         if dag is not None:
             operator._set_upstream_of_results()
-        fields["_made"] = True
+        fields["_task_is_made"] = True
         return operator
+
+
+class _RespelledError(Exception):
+    """A former argument is one of the class's own today, whose constructor has run without it: make it anew."""
+
+    def __init__(self, called: str) -> None:
+        super().__init__(called)
+        self.called = called
 
 
 def _fill_from_defaults(init: Callable[..., None]) -> Callable[..., None]:
@@ -154,7 +166,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
 
     given: dict[str, Any]
     """What the constructor was given, explicitly or through default_args, and has been assigned since."""
-    _made: bool = False
+    _task_is_made: bool = False
     _making: tuple[DAG | None, TaskGroup | None, Mapping[str, Any]]
 
     def __init__(self, *, task_id: str, **arguments: Unpack[OperatorArguments]) -> None:
@@ -166,14 +178,17 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         self.downstream_task_ids = set()
         if not arguments.keys() <= OPERATOR_ARGUMENTS:
             called = f"{type(self).__name__} (task_id: {task_id})"
-            arguments = only_known(called, dict(arguments), self.known_arguments())  # type: ignore[assignment]
+            present = only_known(called, dict(arguments), self.known_arguments())
+            if not present.keys() <= arguments.keys() | OPERATOR_ARGUMENTS:
+                raise _RespelledError(called)
+            arguments = present  # type: ignore[assignment]
         if defaults:
             for name, value in defaults.items():
                 if name in CONVERTERS and name not in arguments:
                     arguments[name] = value  # type: ignore[literal-required]
         if "params" in arguments or "params" in defaults:
             self._take_params(arguments.get("params"), defaults)
-        self._take(arguments)
+        self._take_arguments(arguments)
         if dag is not None:
             dag.add_task(self, group)
         if scope.setup_scopes:
@@ -181,7 +196,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-        if self._made:
+        if self._task_is_made:
             self._note_assignment(name, value)
 
     def _note_assignment(self, name: str, value: Any) -> None:
@@ -281,7 +296,7 @@ class BaseOperator(AbstractOperator, metaclass=OperatorMeta):
         """A copy whose template fields may be rendered."""
         # By hand: `copy.copy` would touch five times as much memory that the task's process shares with its parent.
         mine = object.__new__(type(self))
-        mine.__dict__.update(self.__dict__, _made=False)
+        mine.__dict__.update(self.__dict__, _task_is_made=False)
         return mine
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:

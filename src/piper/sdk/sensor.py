@@ -131,13 +131,13 @@ class BaseSensorOperator(BaseOperator):
         waited = self._stopwatch(context)
         pokes = 1
         while True:
-            answer = self._poke(context)
+            answer = self._ask_once(context)
             if answer:
                 self.log.info("Success criteria met. Exiting.")
                 return answer.xcom_value if isinstance(answer, PokeReturnValue) else None
             if waited() > self.timeout:
-                self._time_out(waited())
-            wait = self._next_wait(context, waited(), pokes)
+                self._give_up_waiting(waited())
+            wait = self._time_until_next(context, waited(), pokes)
             if self.reschedule:
                 raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=wait))
             time.sleep(wait)
@@ -153,17 +153,17 @@ class BaseSensorOperator(BaseOperator):
         except AirflowSkipException:
             raise
         except AirflowException as error:
-            self._soften(error)
+            self._skip_softly(error)
             raise
 
-    def _poke(self, context: Any) -> bool | PokeReturnValue:
+    def _ask_once(self, context: Any) -> bool | PokeReturnValue:
         """One question; what it raises is treated as the sensor's options say."""
         try:
             return self.poke(context)
         except AirflowSkipException:
             raise
         except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowFailException) as error:
-            self._soften(error)
+            self._skip_softly(error)
             raise
         except Exception as error:
             if self.silent_fail:
@@ -173,13 +173,13 @@ class BaseSensorOperator(BaseOperator):
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
 
-    def _soften(self, error: BaseException) -> None:
+    def _skip_softly(self, error: BaseException) -> None:
         """Skip in place of failing, if the sensor is to."""
         for option in ("soft_fail", "never_fail"):
             if getattr(self, option):
                 raise AirflowSkipException(f"Skipping due to {option} is set to True.") from error
 
-    def _time_out(self, waited: float) -> None:
+    def _give_up_waiting(self, waited: float) -> None:
         message = f"Sensor has timed out; it has waited {waited:.0f} seconds, and its timeout is {self.timeout:g}."
         if self.soft_fail:
             raise AirflowSkipException(message)
@@ -196,7 +196,7 @@ class BaseSensorOperator(BaseOperator):
         began = time.monotonic()
         return lambda: time.monotonic() - began
 
-    def _next_wait(self, context: Any, waited: float, pokes: int) -> float:
+    def _time_until_next(self, context: Any, waited: float, pokes: int) -> float:
         """Seconds until the next question."""
         if not self.exponential_backoff:
             return self.poke_interval

@@ -90,13 +90,14 @@ def _in_order(dag: DAG) -> list[AbstractOperator]:
         for unknown in task.upstream_task_ids - dag.task_dict.keys():
             hint = did_you_mean(unknown, dag.task_dict)
             raise InvalidSpec(
-                f"task {task.task_id!r} waits for {hint}, which is not in {dag.dag_id!r}", line=line_of(task._place)
+                f"task {task.task_id!r} waits for {hint}, which is not in {dag.dag_id!r}",
+                line=line_of(task._task_place),
             )
     written = {task_id: position for position, task_id in enumerate(dag.task_dict)}
     upstream = {
         task_id: sorted(task.upstream_task_ids, key=written.__getitem__) for task_id, task in dag.task_dict.items()
     }
-    lines = {task_id: line_of(task._place) for task_id, task in dag.task_dict.items()}
+    lines = {task_id: line_of(task._task_place) for task_id, task in dag.task_dict.items()}
     return [dag.task_dict[task_id] for task_id in topological_order(upstream, lines)]
 
 
@@ -169,9 +170,9 @@ def _schedule_of(dag: DAG, tasks: list[AbstractOperator], now: datetime | None) 
     timetable = dag.timetable
     start, end = dag.start_date, dag.end_date
     if start is None:
-        start = min((task._start_date for task in tasks if task._start_date is not None), default=None)
+        start = min((task._task_start for task in tasks if task._task_start is not None), default=None)
     if end is None and tasks:
-        ends = [task._end_date for task in tasks if task._end_date is not None]
+        ends = [task._task_end for task in tasks if task._task_end is not None]
         end = max(ends) if len(ends) == len(tasks) else None
     restriction = TimeRestriction(start, end, dag.catchup)
     summary = dag.schedule if isinstance(dag.schedule, str) else timetable.summary

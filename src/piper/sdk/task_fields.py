@@ -46,7 +46,7 @@ class Surroundings:
 
 
 def invalid(task: AbstractOperator, around: Surroundings, reason: str) -> InvalidSpec:
-    line = line_of(task._place) or None
+    line = line_of(task._task_place) or None
     return InvalidSpec(f"task {task.task_id!r} of {task.dag_id!r}: {reason}", file=around.file, line=line)
 
 
@@ -64,8 +64,8 @@ _FIELDS = {
     "retry_exponential_backoff": "multiplier",
     "max_retry_delay": "max_delay",
     "retry_policy": "policy",
-    "_start_date": "start",
-    "_end_date": "end",
+    "_task_start": "start",
+    "_task_end": "end",
     "depends_on_past": "depends_on_past",
     "ignore_first_depends_on_past": "ignore_first_depends_on_past",
     "wait_for_past_depends_before_skipping": "wait_for_past_depends_before_skipping",
@@ -96,10 +96,10 @@ _FIELDS = {
     "doc_yaml": "doc",
     "doc_rst": "doc",
     "_task_display_name": "display_name",
-    "isolation": "isolation",
-    "memory_limit": "memory_limit",
-    "outputs": "outputs",
-    "metrics": "metrics",
+    "_task_isolation": "isolation",
+    "_task_memory_limit": "memory_limit",
+    "_task_outputs": "outputs",
+    "_task_metrics": "metrics",
 }
 """Attributes of a task that a spec has a field for."""
 
@@ -201,7 +201,7 @@ def doc_of(thing: Any) -> str:
 def params_of(task: AbstractOperator, around: Surroundings, code: bool) -> dict[str, Json]:
     """The task's own params; of a task that runs from its spec alone the DAG's as well."""
     params = ParamsDict(None if code else around.params)
-    params.update(ParamsDict(task._params))
+    params.update(ParamsDict(task._task_params))
     return {
         name: {
             "value": None if param.value is NOTSET else param.value,

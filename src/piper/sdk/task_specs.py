@@ -69,7 +69,7 @@ def _task_spec(task: AbstractOperator, around: Surroundings, priority: int) -> T
     code = not known or _needs_file(task, fields, template_fields, around)
     if around.native and not code and template_fields:
         arguments.setdefault("render_template_as_native_obj", True)
-    if task._params is not None or (around.params is not None and not code):
+    if task._task_params is not None or (around.params is not None and not code):
         fields["params"] = params_of(task, around, code)
     if not code:
         fields["code"] = False
@@ -82,8 +82,8 @@ def _task_spec(task: AbstractOperator, around: Surroundings, priority: int) -> T
     group = task.task_group
     if group is not None and group.group_id:
         fields["group"] = group.group_id
-    if task._place is not None:
-        fields["source"] = SourceLocation(around.file, line_of(task._place))
+    if task._task_place is not None:
+        fields["source"] = SourceLocation(around.file, line_of(task._task_place))
     _add_nature(task, operator, fields)
     return TaskSpec(task.task_id, _path(operator), **fields)
 

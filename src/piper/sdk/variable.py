@@ -32,7 +32,7 @@ class Variable:
         Raises:
             AirflowRuntimeError: there is none, and no default is given.
         """
-        from piper.sdk.execution.lookups import VariableNotFound, get_variable  # asked while a task runs
+        from piper.sdk.execution.lookups import VariableNotFound, get_variable  # few files ask
 
         try:
             return get_variable(key, deserialize_json=deserialize_json)

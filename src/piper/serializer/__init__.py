@@ -15,6 +15,9 @@ Invariants.
   what later runs are the same bytes.
 * A file either publishes all its workflows or none; if none, the error is recorded with its place and
   what it published last stays active (correctness I26).
+* What a file asks while it is loaded, variables and connections and nothing else, is answered with the rights of its
+  bundle's team, within bounds (`loads`). It is not part of what the file was seen to read: a file that asks is
+  loaded again regularly (`changes.LOOKUP_INTERVAL`).
 * A load is over when its process and all that it started are gone.
 * Every row is written under the fence of SERIALIZER_SHARD (F31).
 * Which files are loaded again is a pure function of the manifest and of what each file was seen to

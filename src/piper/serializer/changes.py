@@ -19,13 +19,17 @@ import msgspec
 from piper.model.bundle import Manifest, content_hash
 from piper.model.schedule import AssetOrTimeTimetable, CustomTimetable
 from piper.model.spec import WorkflowSpec
+from piper.serializer.outcomes import FailedFile, Outcome
 from piper.store.bundles import SourceFile
 
 ABSENT = ""
 RETRY_AFTER = timedelta(minutes=5)
 """A file that failed is loaded again after this long, although nothing changed: what it asked may answer now."""
-RETRY_SHARE = 20
-"""…but its retries take at most one part in so many of the time."""
+LOOKUP_INTERVAL = timedelta(seconds=30)
+"""A file that reads variables or connections while it is loaded is loaded again so often, although nothing of it
+changed: Airflow's `min_file_process_interval`."""
+RELOAD_SHARE = 20
+"""…but both take at most one part in so many of the time."""
 
 
 class Tree:
@@ -83,7 +87,7 @@ def must_load(path: str, known: SourceFile | None, tree: Tree, now: datetime) ->
 
 def reload_moment(specs: Iterable[WorkflowSpec], interval: timedelta, now: datetime) -> datetime | None:
     """When a file that loaded is to be loaded again although nothing changes: a custom timetable knows no further,
-    or its bundle wants it (`interval` > 0)."""
+    or it is to be loaded regularly (`interval` > 0, see `reload_interval`)."""
     timetables = (spec.schedule.timetable for spec in specs)
     parts = (part.timetable if isinstance(part, AssetOrTimeTimetable) else part for part in timetables)
     moments = [part.refresh_after for part in parts if isinstance(part, CustomTimetable) and part.refresh_after]
@@ -92,9 +96,21 @@ def reload_moment(specs: Iterable[WorkflowSpec], interval: timedelta, now: datet
     return max(min(moments), now + timedelta(seconds=1)) if moments else None
 
 
-def retry_moment(seconds: float, now: datetime) -> datetime:
-    """When a file that failed after `seconds` is to be tried again although nothing changes."""
-    return now + max(RETRY_AFTER, timedelta(seconds=RETRY_SHARE * seconds))
+def reload_interval(wanted: timedelta, outcome: Outcome) -> timedelta:
+    """How often a file is loaded again although nothing of it changes; 0: never.
+
+    Arguments:
+        wanted: by its bundle.
+        outcome: of its last load.
+    """
+    if outcome.questions:
+        own = LOOKUP_INTERVAL
+    elif isinstance(outcome, FailedFile):
+        own = RETRY_AFTER
+    else:
+        return wanted
+    own = max(own, timedelta(seconds=RELOAD_SHARE * outcome.seconds))
+    return min(own, wanted) if wanted else own
 
 
 @dataclass(frozen=True, slots=True, order=True)

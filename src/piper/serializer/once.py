@@ -7,8 +7,9 @@ from pathlib import Path
 
 from piper.model.bundle import stream_hash
 from piper.serializer.bundles import FolderScanner
+from piper.serializer.loads import LoadRequest
 from piper.serializer.outcomes import LoadedFile, Outcome, already_defined
-from piper.serializer.supervisor import Loader, LoadRequest
+from piper.serializer.supervisor import Loader
 
 
 def load_once(path: Path, loader: Loader, *, root: Path | None = None) -> list[Outcome]:

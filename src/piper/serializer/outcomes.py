@@ -32,6 +32,13 @@ class LoadedFile:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     output: str = ""
+    questions: int = 0
+    """How often it has asked for a variable or a connection."""
+
+    @property
+    def summary(self) -> tuple[object, ...]:
+        """What matters to those who read the log."""
+        return (*(one.hash for one in self.specs), *self.warnings)
 
     @property
     def ids(self) -> list[str]:
@@ -51,6 +58,12 @@ class FailedFile:
     line: int | None = None
     seconds: float = 0.0
     output: str = ""
+    questions: int = 0
+
+    @property
+    def summary(self) -> tuple[object, ...]:
+        """What matters to those who read the log."""
+        return (self.error_file, self.line, self.message)
 
     @property
     def text(self) -> str:
@@ -86,6 +99,7 @@ def already_defined(outcome: LoadedFile, workflow_id: str, where: str) -> Failed
         line=line or None,
         seconds=outcome.seconds,
         output=outcome.output,
+        questions=outcome.questions,
     )
 
 
@@ -97,6 +111,7 @@ def cannot_be_stored(outcome: Outcome, why: str) -> FailedFile:
         error_file=outcome.file,
         seconds=outcome.seconds,
         output=outcome.output,
+        questions=outcome.questions,
     )
 
 

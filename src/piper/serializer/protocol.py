@@ -3,6 +3,7 @@
     supervisor → host      Setup once, then Load (with a socket for the results) and Stop
     host → supervisor      READY once; Ended, when nothing of a load is left alive
     loading process → supervisor, on the socket of its load: frames
+    supervisor → loading process, on the same socket: a `wire.Answer` to each QUESTION, as a frame of `model.frames`
 
 The first two travel as one MessagePack message per packet. A frame is a header (length of the payload,
 the nonce of this load, kind) and a payload; a process that dies, or lets something else write to its
@@ -19,10 +20,15 @@ import msgspec
 from msgspec import Struct
 
 from piper.model.spec import Json
+from piper.model.wire import Lookup
 
 MAX_FRAME = 32 << 20
 """Bytes of payload."""
 NONCE_BYTES = 16
+MOST_QUESTIONS = 1000
+"""Variables and connections that one file may read while it is loaded: the serializer has others to serve."""
+MAX_QUESTION = 4 << 10
+"""Bytes of a question."""
 MAX_PACKET = 160 << 10
 """Bytes of a message between supervisor and host; the output that is kept of a load must fit in."""
 
@@ -113,6 +119,15 @@ class Kind(IntEnum):
     """Operator path → its schema, as JSON."""
     REPORT = 3
     """A `Loaded` or a `Failed`; the last frame."""
+    QUESTION = 4
+    """A `Question`, which waits for its answer."""
+
+
+class Question(Struct, frozen=True, array_like=True):
+    """The file wants to know something while it is loaded."""
+
+    id: int
+    lookup: Lookup
 
 
 class Loaded(Struct, frozen=True, tag="loaded"):
@@ -141,6 +156,7 @@ _to_host: msgspec.msgpack.Decoder[ToHost] = msgspec.msgpack.Decoder(ToHost)
 _ended = msgspec.msgpack.Decoder(Ended)
 _report: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
 _operators = msgspec.json.Decoder(dict[str, Json])
+_question = msgspec.msgpack.Decoder(Question)
 
 
 class BadFrame(Exception):
@@ -179,8 +195,8 @@ def frame(kind: Kind, nonce: bytes, payload: bytes) -> bytes:
     return _HEADER.pack(len(payload), nonce, kind) + payload
 
 
-def encode(message: ToHost | Ended) -> bytes:
-    """A message between supervisor and host."""
+def encode(message: ToHost | Ended | Question) -> bytes:
+    """A message between supervisor and host; the payload of a QUESTION."""
     return msgspec.msgpack.encode(message)
 
 
@@ -207,3 +223,8 @@ def decode_report(payload: bytes) -> Report:
 def decode_operators(payload: bytes) -> dict[str, Json]:
     """Operator path → schema. Raises msgspec.MsgspecError."""
     return _operators.decode(payload)
+
+
+def decode_question(payload: bytes) -> Question:
+    """What a loading process asks. Raises msgspec.MsgspecError."""
+    return _question.decode(payload)

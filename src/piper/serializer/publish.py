@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from piper.model.events import SpecPublished
 from piper.model.ids import SERIALIZER_SHARD, shard_of
 from piper.serializer.bundles import FOLDER, Bundle
-from piper.serializer.changes import Claims, FileName, Tree, reload_moment, retry_moment
+from piper.serializer.changes import Claims, FileName, Tree, reload_interval, reload_moment
 from piper.serializer.namings import give_assets_to_team, name_assets
 from piper.serializer.outcomes import MOST_LINES, CheckedSpec, FailedFile, LoadedFile, without_nul
 from piper.store.assets import forget_namings
@@ -115,6 +115,11 @@ class Publisher:
             save_snapshot(connection, tree.snapshot, bundle.name, tree.manifest, now)
             record_refresh(connection, bundle.name, tree.snapshot, now)
             move_to_snapshot(connection, bundle.name, list(settled), tree.snapshot)
+
+    def reread(self, bundle: Bundle) -> None:
+        """Remember anew what is written of a bundle's files: somebody may want one loaded though it has not changed."""
+        with self._database.read() as connection:
+            self.files[bundle.name] = source_files(connection, bundle.name)
 
     def record_trouble(self, bundle: Bundle, error: str, fence: Fence, now: datetime) -> None:
         """A bundle cannot be looked through; all that is published of it stays."""
@@ -248,7 +253,9 @@ class Publisher:
                 imports=file.imports,
                 load_seconds=file.seconds,
                 workflows=len(file.specs),
-                reload_at=reload_moment((one.spec for one in file.specs), bundle.reload_interval, now),
+                reload_at=reload_moment(
+                    (one.spec for one in file.specs), reload_interval(bundle.reload_interval, file), now
+                ),
             )
             rows.append(row)
         save_loaded(connection, bundle.name, bundle.team, rows, now)
@@ -269,7 +276,7 @@ class Publisher:
                 load_seconds=failure.seconds,
                 workflows=before.workflows if before else 0,
                 error=failure.text,
-                reload_at=retry_moment(failure.seconds, now),
+                reload_at=now + reload_interval(bundle.reload_interval, failure),
             )
             owners = owners_of_file(connection, bundle.name, failure.file)
             line = failure.line if failure.line is None or 0 <= failure.line <= MOST_LINES else None

@@ -13,12 +13,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import piper
 from piper.model.errors import FenceLost, Invalid
 from piper.model.ids import SERIALIZER_SHARD
 from piper.model.spec import FORMAT
+from piper.model.wire import Lookup
+from piper.secrets import Keys
 from piper.serializer.bundles import (
     DEFAULT_LIMITS,
     Bundle,
@@ -30,15 +33,17 @@ from piper.serializer.bundles import (
 )
 from piper.serializer.changes import FileName, Tree, must_load
 from piper.serializer.contention import resolve
+from piper.serializer.loads import LoadRequest
 from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome, cannot_be_stored
 from piper.serializer.publish import CHUNK, Publication, Publisher
 from piper.serializer.snapshots import SnapshotStore
-from piper.serializer.supervisor import Loader, LoadRequest
+from piper.serializer.supervisor import Loader
 from piper.service import POLL_SECONDS, Clock, Service, Wakeups
 from piper.store.bundles import bundles_to_refresh
 from piper.store.database import Database, Fence
 from piper.store.snapshots import all_manifests, delete_snapshots, unused_snapshots
 from piper.store.workflows import delete_specs, unused_specs
+from piper.task_api.lookups import look_up
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +116,7 @@ class SerializerService(Service):
     """Follows bundles, while it owns SERIALIZER_SHARD.
 
     Arguments:
+        keys: open the variables and connections that files read while they are loaded.
         paused: whether a new workflow whose author does not say is paused.
         scan_seconds: how often a bundle is looked at, if that takes little.
         retention: how long a snapshot from which runs were made is kept when nothing uses it any more (its runs can
@@ -127,6 +133,7 @@ class SerializerService(Service):
         bundles: Sequence[Bundle],
         snapshots: SnapshotStore,
         loader: Loader,
+        keys: Keys,
         paused: bool = False,
         scan_seconds: float = 1.0,
         bundle_limits: BundleLimits = DEFAULT_LIMITS,
@@ -140,6 +147,7 @@ class SerializerService(Service):
         self._bundles = tuple(bundles)
         self._snapshots = snapshots
         self._loader = loader
+        self._keys = keys
         self._scan_seconds = scan_seconds
         self._limits = bundle_limits
         self._retention = retention
@@ -148,6 +156,8 @@ class SerializerService(Service):
         self._followed: list[_Followed] = []
         self._loads: dict[int, _Load] = {}
         self._outcomes: list[tuple[_Load, Outcome]] = []
+        self._reported: dict[FileName, tuple[str, tuple[object, ...]]] = {}
+        """What was logged last of each file."""
         self._loaded_at = 0.0
         """When the oldest outcome that is not published came."""
         self._worked_at = 0.0
@@ -248,6 +258,8 @@ class SerializerService(Service):
         """Scan one bundle; if it is not what it was, make its snapshot."""
         started, now = self._clock.monotonic(), self._clock.now()
         before = followed.scan
+        if asked:
+            self._publisher.reread(followed.bundle)
         try:
             scan = followed.scanner.scan()
         except InvalidBundle as error:
@@ -309,9 +321,15 @@ class SerializerService(Service):
                 file=path,
                 environment=followed.bundle.environment,
                 readable=followed.bundle.readable,
+                look_up=partial(self._look_up, followed.bundle.team),
             )
             self._loads[self._loader.start(request)] = _Load(followed, path, followed.tree)
             self._worked_at = self._clock.monotonic()
+
+    def _look_up(self, team: str, lookup: Lookup) -> Any:
+        """What a file asks while it is loaded, answered as to a task of its team."""
+        with self._database.read() as connection:
+            return look_up(connection, self._keys, team, lookup)
 
     def _gather(self) -> None:
         if not self._outcomes:
@@ -352,7 +370,23 @@ class SerializerService(Service):
                 alone = outcome if len(outcomes) > 1 else cannot_be_stored(outcome, str(error))
                 self._publish_outcomes(bundle, tree, [alone], fence, now)
         else:
-            _report(bundle, outcomes)
+            for outcome in outcomes:
+                self._report(bundle, tree, outcome)
+
+    def _report(self, bundle: Bundle, tree: Tree, outcome: Outcome) -> None:
+        """Log what came of a file; not again and again of one that is loaded regularly and stays as it is."""
+        key = tree.load_key(outcome.file, outcome.imports) if isinstance(outcome, LoadedFile) else tree.failure_key
+        said = (key, outcome.summary)
+        file = FileName(bundle.name, outcome.file)
+        if self._reported.get(file) == said:
+            return
+        self._reported[file] = said
+        if isinstance(outcome, FailedFile):
+            log.warning("bundle %s: %s line %s: %s", bundle.name, outcome.error_file, outcome.line, outcome.message)
+            return
+        log.info("bundle %s: %s loaded, workflows: %s", bundle.name, outcome.file, len(outcome.specs))
+        for warning in outcome.warnings:
+            log.warning("bundle %s: %s", bundle.name, warning)
 
     def _ready(self) -> Mapping[tuple[_Followed, Tree], Sequence[Outcome]]:
         """The outcomes that can be published, by bundle and tree; the others wait for the file they contend with."""
@@ -421,13 +455,3 @@ def _newest_tree(load: _Load, outcome: Outcome) -> Tree:
         return load.tree
     same = newest.load_key(load.path, outcome.imports) == load.tree.load_key(load.path, outcome.imports)
     return newest if same else load.tree
-
-
-def _report(bundle: Bundle, outcomes: Sequence[Outcome]) -> None:
-    for outcome in outcomes:
-        if isinstance(outcome, FailedFile):
-            log.warning("bundle %s: %s line %s: %s", bundle.name, outcome.error_file, outcome.line, outcome.message)
-        else:
-            log.info("bundle %s: %s loaded, workflows: %s", bundle.name, outcome.file, len(outcome.specs))
-            for warning in outcome.warnings:
-                log.warning("bundle %s: %s", bundle.name, warning)

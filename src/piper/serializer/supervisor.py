@@ -19,35 +19,23 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-import msgspec
-
-from piper import landlock, timetables
-from piper.model.check import check_workflow
-from piper.model.errors import AuthorError, InvalidSpec, SystemFault
-from piper.model.spec import decode_spec, encode_spec, spec_hash
-from piper.serializer.outcomes import CheckedSpec, FailedFile, LoadedFile, Outcome, explain_end, place_in_trace
+from piper import landlock
+from piper.model.errors import SystemFault
+from piper.serializer.loads import ActiveLoad, LoadRequest
+from piper.serializer.outcomes import FailedFile, Outcome
 from piper.serializer.protocol import (
     MAX_PACKET,
     NONCE_BYTES,
     READY,
-    BadFrame,
-    Ended,
-    Failed,
     Frames,
-    Kind,
     Limits,
     Load,
-    Loaded,
     Setup,
     Stop,
     decode_ended,
-    decode_operators,
-    decode_report,
     encode,
 )
 
@@ -57,39 +45,9 @@ START_SECONDS = 30.0
 """For a host to be ready."""
 SILENCE_SECONDS = 5.0
 """Beyond the limit of a load, after which its host is taken for dead."""
-MOST_RESULTS = 512 << 20
-"""Bytes of frames of one file."""
 DEFAULT_LIMITS = Limits()
 INHERITED = ("PATH", "LANG", "TZ")
 """The variables of this process that a load sees."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoadRequest:
-    """What to load, and what its bundle grants it."""
-
-    root: Path
-    file: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    readable: Sequence[str] = ()
-
-
-@dataclass(slots=True)
-class _Active:
-    """A load that has been started."""
-
-    id: int
-    request: LoadRequest
-    result: socket.socket
-    frames: Frames
-    deadline: float
-    specs: dict[str, CheckedSpec] = field(default_factory=dict)
-    operators: dict[str, Any] = field(default_factory=dict)
-    report: Loaded | Failed | None = None
-    received: int = 0
-    refused: AuthorError | None = None
-    """Why what it sent cannot be used."""
-    unwanted: bool = False
 
 
 class Loader:
@@ -119,7 +77,7 @@ class Loader:
         self._host: subprocess.Popen[bytes] | None = None
         self._homes: tempfile.TemporaryDirectory[str] | None = None
         self._control: socket.socket | None = None
-        self._active: dict[int, _Active] = {}
+        self._active: dict[int, ActiveLoad] = {}
         self._suspects: deque[tuple[int, LoadRequest]] = deque()
         self._ids = 0
 
@@ -156,21 +114,26 @@ class Loader:
             self._send(Stop(number))
 
     def wait(self, timeout: float) -> list[tuple[int, Outcome]]:
-        """The outcomes that come within `timeout` seconds; returns with the first ones."""
+        """The outcomes that come within `timeout` seconds; returns with the first ones.
+
+        Raises:
+            StoreUnavailable: what a file asks cannot be answered now. All that is being loaded should be given up.
+        """
         outcomes: list[tuple[int, Outcome]] = []
         deadline = time.monotonic() + timeout
         while self.busy and not outcomes:
             if self._suspects and not self._active:
                 self._send_load(*self._suspects.popleft())
             remaining = deadline - time.monotonic()
-            events = self._selector.select(max(0.0, remaining))
-            if not events and remaining <= 0:
-                break
-            for key, _ in events:
+            for key, ready in self._selector.select(max(0.0, remaining)):
                 if key.fileobj is self._control:
                     outcomes += self._listen()
-                elif isinstance(key.data, _Active) and key.data.id in self._active:
+                elif isinstance(key.data, ActiveLoad) and key.data.id in self._active:
+                    if ready & selectors.EVENT_WRITE:
+                        self._flush(key.data)
                     self._receive(key.data)
+            if remaining <= 0:  # also when more has come: a file can ask without end
+                break
         if any(time.monotonic() > active.deadline for active in self._active.values()):
             outcomes += self._give_up_host("was silent")
         return outcomes
@@ -208,7 +171,7 @@ class Loader:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         deadline = time.monotonic() + self._limits.seconds + SILENCE_SECONDS
-        active = _Active(number, request, ours, Frames(nonce), deadline)
+        active = ActiveLoad(number, request, ours, Frames(nonce), deadline)
         self._active[number] = active
         self._selector.register(ours, selectors.EVENT_READ, active)
         load = Load(
@@ -287,7 +250,7 @@ class Loader:
         while self._receive(active):
             pass
         self._forget(active)
-        return [] if active.unwanted else [(ended.id, self._outcome(active, ended))]
+        return [] if active.unwanted else [(ended.id, active.outcome(ended, self._limits))]
 
     def _give_up_host(self, reason: str) -> list[tuple[int, Outcome]]:
         """The host is lost. The one load that it had is to blame; of several, each is tried again alone."""
@@ -305,7 +268,7 @@ class Loader:
 
     # --- results ----------------------------------------------------------------------------------
 
-    def _receive(self, active: _Active) -> bool:
+    def _receive(self, active: ActiveLoad) -> bool:
         """Take what a loading process has sent. False when there is nothing now, or nothing more to come."""
         if active.result.fileno() == -1:
             return False
@@ -320,79 +283,24 @@ class Loader:
             active.result.close()
             return False
         if active.refused is None:
-            self._take(active, data)
+            if not active.take(data):
+                self._send(Stop(active.id))
+            self._flush(active)
         return True
 
-    def _take(self, active: _Active, data: bytes) -> None:
-        active.received += len(data)
+    def _flush(self, active: ActiveLoad) -> None:
+        """Send what its socket has room for."""
         try:
-            if active.received > MOST_RESULTS:
-                raise InvalidSpec(f"its workflows take more than {MOST_RESULTS >> 20} MiB as data")
-            for kind, payload in active.frames.feed(data):
-                self._take_frame(active, kind, payload)
-        except AuthorError as error:
-            self._refuse(active, error)
-        except (BadFrame, msgspec.MsgspecError, RecursionError) as error:
-            self._refuse(
-                active, InvalidSpec(f"it wrote something else than workflows into the channel of its loader {error}")
-            )
+            del active.answers[: active.result.send(active.answers)]
+        except BlockingIOError:
+            pass
+        except OSError:  # it is gone, which reading tells
+            active.answers.clear()
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if active.answers else 0)
+        self._selector.modify(active.result, events, active)
 
-    def _take_frame(self, active: _Active, kind: Kind, payload: bytes) -> None:
-        if kind is Kind.SPEC:
-            spec = decode_spec(payload)
-            check_workflow(spec, timetables.check)
-            if spec.workflow_id in active.specs:
-                first = active.specs[spec.workflow_id].spec.source
-                raise InvalidSpec(
-                    f"workflow id {spec.workflow_id!r} is used twice, also at {first.file}:{first.line}",
-                    file=spec.source.file,
-                    line=spec.source.line,
-                )
-            body = encode_spec(spec)
-            active.specs[spec.workflow_id] = CheckedSpec(spec, body.decode(), spec_hash(body))
-        elif kind is Kind.OPERATORS:
-            active.operators.update(decode_operators(payload))
-        else:
-            active.report = decode_report(payload)
-
-    def _refuse(self, active: _Active, error: AuthorError) -> None:
-        active.refused = error
-        active.specs.clear()
-        self._send(Stop(active.id))
-
-    def _forget(self, active: _Active) -> None:
+    def _forget(self, active: ActiveLoad) -> None:
         del self._active[active.id]
         if active.result.fileno() != -1:
             self._selector.unregister(active.result)
             active.result.close()
-
-    def _outcome(self, active: _Active, ended: Ended) -> Outcome:
-        file, report = active.request.file, active.report
-        output = ended.output.decode(errors="replace")
-        if active.refused is None and isinstance(report, Loaded):
-            return LoadedFile(
-                file=file,
-                specs=tuple(active.specs.values()),
-                imports=report.imports,
-                operators=active.operators,
-                warnings=report.warnings,
-                seconds=ended.seconds,
-                output=output,
-            )
-        trace = ""
-        if active.refused is not None:
-            message, where, line = str(active.refused), active.refused.file or "", active.refused.line
-        elif isinstance(report, Failed):
-            message, where, line, trace = report.message, report.file, report.line or None, report.traceback
-        else:
-            message = explain_end(ended, self._limits)
-            where, line = place_in_trace(ended.trace, str(active.request.root))
-        return FailedFile(
-            file=file,
-            message=message,
-            traceback=trace,
-            error_file=where or file,
-            line=line,
-            seconds=ended.seconds,
-            output=output,
-        )

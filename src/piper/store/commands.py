@@ -26,6 +26,7 @@ from piper.store.schema import (
     bundle,
     event,
     run,
+    source_file,
     task_instance,
     trigger,
     workflow,
@@ -108,3 +109,11 @@ def delete_workflow(connection: Connection, workflow_id: str, now: datetime) -> 
 def request_refresh(connection: Connection, name: str) -> None:
     """Ask the serializer to look through a bundle now: it was never refreshed, as it were."""
     connection.execute(bundle.update().where(bundle.c.name == name).values(refreshed_at=None))
+
+
+def request_reload(connection: Connection, name: str, file: str, now: datetime) -> None:
+    """Ask the serializer to load a file of a bundle now, though nothing in it has changed."""
+    connection.execute(
+        source_file.update().where(source_file.c.bundle == name, source_file.c.path == file).values(reload_at=now)
+    )
+    request_refresh(connection, name)

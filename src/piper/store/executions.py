@@ -11,7 +11,7 @@ when it applies the event.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from piper.model.events import Lost
 from piper.model.run import Callback, Identity
 from piper.model.schedule import DataInterval
 from piper.model.spec import Json
-from piper.model.states import TaskState
+from piper.model.states import FINISHED, TaskState
 from piper.model.wire import CodeRef, RunContext
 from piper.store.database import guarded
 from piper.store.events import append_events, event_row
@@ -429,10 +429,40 @@ _END = (
 )
 
 
+_LEFT = (
+    select(_instance.id, _instance.try_number, _instance.state, run.c.reason)
+    .join(run, run.c.id == _instance.run)
+    .where(_instance.id.in_(bindparam("instances", expanding=True)))
+)
+
+_RUN_ENDED = {
+    "cancelled": "its run was cancelled",
+    "timed_out": "its run took longer than its dagrun_timeout",
+}
+
+
+def why_left(connection: Connection, identities: Sequence[Identity]) -> dict[Identity, str]:
+    """Why executions were ended before they could report, for people; of those whose instances are gone nothing."""
+    if not identities:
+        return {}
+    found = {row.id: row for row in connection.execute(_LEFT, {"instances": sorted({i.instance for i in identities})})}
+    return {one: _why_left(one, found[one.instance]) for one in identities if one.instance in found}
+
+
+def _why_left(identity: Identity, row: Row[*tuple[Any, ...]]) -> str:
+    if row.try_number != identity.try_number or row.state not in FINISHED:
+        return "it was cleared"
+    return _RUN_ENDED.get(row.reason, "it was marked, or another task had failed (fail_fast)")
+
+
 def end_outlived(
-    connection: Connection, identities: Iterable[Identity], state: TaskState, why: str, now: datetime
+    connection: Connection,
+    identities: Iterable[Identity],
+    state: TaskState,
+    whys: Mapping[Identity, str],
+    now: datetime,
 ) -> None:
-    """Note that executions have ended which their instances had left behind (cleared, marked).
+    """Note that executions have ended which their instances had left behind (see `why_left`).
 
     Nothing else changes by it; but until it is noted the next try of the instance is not let into user code (I7).
     """
@@ -443,7 +473,7 @@ def end_outlived(
             "of_legs": one.leg + 1,
             "ended_as": state,
             "at": now,
-            "why": why,
+            "why": whys.get(one, "it was cleared"),
         }
         for one in identities
     ]
@@ -474,7 +504,8 @@ def lose_worker(connection: Connection, worker: str, error: str, now: datetime) 
     found = lock(connection, {one.instance for one in opened})
     running = [one for one in found.values() if one.state is TaskState.RUNNING and one.identity in opened]
     lost = lose(connection, running, error, now)
-    end_outlived(connection, [one for one in opened if one not in lost], TaskState.FAILED, error, now)
+    outlived = [one for one in opened if one not in lost]
+    end_outlived(connection, outlived, TaskState.FAILED, dict.fromkeys(outlived, error), now)
     return lost
 
 

@@ -92,7 +92,7 @@ _GRANT = (
         ),
         _instance.state == _SCHEDULED,
     )
-    .values(state=_QUEUED, queued_at=bindparam("now"), worker=None, start_nonce=None)
+    .values(state=_QUEUED, queued_at=bindparam("now"), worker=None)
     .returning(_instance.id)
 )
 _GRANTED = (

@@ -336,7 +336,7 @@ def task_ids_of(connection: Connection, number: int) -> list[str]:
 
 
 def instance_states(connection: Connection, number: int) -> Sequence[AnyRow]:
-    """(id, task_id, map_index, state, try_number, started_at, ended_at) of every instance of a run, in order."""
+    """(id, task_id, map_index, state, try_number, due, started_at, ended_at) of every instance of a run, in order."""
     first, last = instances_of(number)
     columns = task_instance.c
     return connection.execute(
@@ -346,6 +346,7 @@ def instance_states(connection: Connection, number: int) -> Sequence[AnyRow]:
             columns.map_index,
             columns.state,
             columns.try_number,
+            columns.due,
             columns.started_at,
             columns.ended_at,
         )

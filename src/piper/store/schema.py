@@ -326,7 +326,7 @@ task_instance = Table(
     Column("queued_at", Instant),
     Column("started_at", Instant),
     Column("ended_at", Instant),
-    Column("start_nonce", Text),
+    Column("start_nonce", Text),  # of the execution that was let in last; it may be of an earlier try
     Column("worker", Text),
     UniqueConstraint("run", "task_id", "map_index"),
     # What the executor grants from, in the order in which it grants.

@@ -33,6 +33,7 @@ from piper.store.executions import (
     enter,
     label_instances,
     lock,
+    why_left,
 )
 from piper.store.xcoms import StoredXCom, XComKey, delete_xcoms_of, find_xcoms, store_xcoms
 from piper.task_api import callbacks
@@ -109,7 +110,7 @@ class Batch:
         label_instances(connection, self._labels)
         close_attempts(connection, self._endings)
         end_by_triggers(connection, self._ended_by_triggers)
-        end_outlived(connection, self._outlived, TaskState.FAILED, "it had been cleared or marked", now)
+        end_outlived(connection, self._outlived, TaskState.FAILED, why_left(connection, self._outlived), now)
         store_xcoms(connection, self._xcoms, now)
         append_events(connection, self._events)
         self._hand_over(connection, started)
@@ -195,6 +196,8 @@ class Batch:
             verdict = judge_start(execution, identity, start.nonce)
             if verdict is Verdict.STALE or execution is None:
                 self.replies.append(Reply(call.id, problem=STALE))
+                if execution is not None and execution.start_nonce == start.nonce:
+                    self._outlived.append(identity)  # it was granted, and the answer lost: nothing has begun
                 continue
             if verdict is Verdict.WAIT:
                 self.replies.append(Reply(call.id, problem=NOT_YET))

@@ -15,12 +15,11 @@ from piper.model.errors import Invalid, NotFound
 from piper.model.ids import UNMAPPED
 from piper.secrets import Keys
 from piper.store import visible
-from piper.store.connections import read_connection
 from piper.store.executions import Execution, RunFacts
-from piper.store.variables import read_variable
 from piper.store.visible import RunFilter
 from piper.store.xcoms import XComKey, count_values, find_xcoms, latest_run_with, span_of_values
 from piper.task_api.assets import events_for
+from piper.task_api.lookups import look_up
 from piper.task_api.specs import KnownSpec, SpecCache
 from piper.task_api.values import TooLarge, XComValues
 
@@ -60,8 +59,8 @@ class Questions:
         self._answers: dict[type, Callable[[Connection, Asker, Any], Any]] = {
             wire.GetXCom: self._xcom,
             wire.GetXComs: self._xcoms,
-            wire.GetVariable: self._variable,
-            wire.GetConnection: self._connection,
+            wire.GetVariable: self._lookup,
+            wire.GetConnection: self._lookup,
             wire.GetRun: _run,
             wire.CountRuns: _count_runs,
             wire.CountInstances: self._count_instances,
@@ -115,22 +114,8 @@ class Questions:
                 values.append((map_index, self._values.text(stored)))
         return wire.XComsFound(total, tuple(values))
 
-    def _variable(self, connection: Connection, asker: Asker, question: wire.GetVariable) -> str:
-        return read_variable(connection, self._keys, asker.team, question.key)
-
-    def _connection(self, connection: Connection, asker: Asker, question: wire.GetConnection) -> dict[str, Any]:
-        settings, secret = read_connection(connection, self._keys, asker.team, question.conn_id)
-        return {
-            "conn_id": settings.conn_id,
-            "conn_type": settings.conn_type,
-            "description": settings.description,
-            "host": settings.host,
-            "login": settings.login,
-            "password": secret.password,
-            "schema": settings.schema,
-            "port": settings.port,
-            "extra": secret.extra,
-        }
+    def _lookup(self, connection: Connection, asker: Asker, lookup: wire.Lookup) -> Any:
+        return look_up(connection, self._keys, asker.team, lookup)
 
     def _count_instances(self, connection: Connection, asker: Asker, question: wire.CountInstances) -> int:
         task_ids = list(question.task_ids)

@@ -63,7 +63,11 @@ class TaskResult:
         return name_of(self.task_id, self.map_index)
 
 
-@dataclass(frozen=True)
+MOST_SHOWN = 20
+"""Tasks that a result names when it is printed, as in a failed assertion."""
+
+
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """How a run ended. `result["task"]` and `result["mapped[2]"]` are its tasks' results."""
 
@@ -71,6 +75,12 @@ class RunResult:
     """What it has left behind, for `earlier=` of another run."""
     triggered: tuple[RunResult, ...] = ()
     """The runs of other DAGs that its tasks have started."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}: {state}" for name, state in list(self.states.items())[:MOST_SHOWN])
+        more = len(self.states) - MOST_SHOWN
+        rest = f", … {more} more" if more > 0 else ""
+        return f"<RunResult {self.dag_id}/{self.run_id}: {self.state.value} ({shown}{rest})>"
 
     @property
     def dag_id(self) -> str:

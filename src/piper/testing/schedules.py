@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from piper.core.due import Cursor, due_runs, plan
-from piper.model.schedule import RunDates
+from piper.model.schedule import AssetOrTimeTimetable, CustomTimetable, RunDates, Schedule
 from piper.sdk.specs import spec_of
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ROOM = 10_000
 """Most runs that are born at one moment."""
+
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def evaluate_schedule(dag: DAG, start: datetime, end: datetime) -> list[RunDates]:
@@ -33,14 +35,33 @@ def evaluate_schedule(dag: DAG, start: datetime, end: datetime) -> list[RunDates
         raise ValueError("start and end need a time zone: datetime(…, tzinfo=UTC)")
     if end < start:
         raise ValueError(f"the end, {end}, lies before the start, {start}")
-    schedule = spec_of(dag, file=dag.fileloc, now=start).schedule
-    cursor = plan(schedule, Cursor(), start.astimezone(UTC))
-    runs: list[RunDates] = []
     now = start.astimezone(UTC)
+    schedule = _schedule_at(dag, now)
+    cursor = plan(schedule, Cursor(), now)
+    runs: list[RunDates] = []
     while True:
         due = due_runs(schedule, cursor, now, ROOM)
         runs += due.runs
         cursor = due.cursor
-        if cursor.next is None or cursor.next.run_after > end:
+        following = cursor.next.run_after if cursor.next is not None else NEVER
+        renewal = _renewal_of(schedule, now)
+        if min(following, renewal) > end:
             return runs
-        now = max(now, cursor.next.run_after)
+        now = max(now, min(following, renewal))
+        if renewal <= following:
+            schedule = _schedule_at(dag, now)
+            cursor = plan(schedule, cursor, now)
+
+
+def _schedule_at(dag: DAG, now: datetime) -> Schedule:
+    """The schedule as it would be published at that moment."""
+    return spec_of(dag, file=dag.fileloc, now=now).schedule
+
+
+def _renewal_of(schedule: Schedule, now: datetime) -> datetime:
+    """When the schedule would be published again, since what a timetable of the author's has said runs out."""
+    timetable = schedule.timetable
+    if isinstance(timetable, AssetOrTimeTimetable):
+        timetable = timetable.timetable
+    moment = timetable.refresh_after if isinstance(timetable, CustomTimetable) else None
+    return moment if moment is not None and moment > now else NEVER

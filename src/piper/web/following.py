@@ -160,6 +160,7 @@ def _task_news(row: AnyRow) -> dict[str, Any]:
         "map_index": row.map_index,
         "state": row.state.shown,
         "try_number": row.try_number,
+        "due": row.due,
         "started_at": row.started_at,
         "ended_at": row.ended_at,
     }

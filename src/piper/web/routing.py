@@ -7,15 +7,17 @@ what it loaded: a reply that was made without a decision is not sent.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from piper.model.errors import Invalid, NotFound, Refused
+from piper.model.nearest import nearest
 from piper.store.listings import Teams
 from piper.web import policy
 from piper.web.bodies import RequestWithCheckedBody, read_json
@@ -153,12 +155,14 @@ class AuthorisedRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         inner: Callable[[Request], Awaitable[Response]] = super().get_route_handler()
+        known = _parameters(self.dependant)
 
         async def handle(request: Request) -> Response:
             correlation_id: str = request.state.correlation_id
             try:
                 call = _begin(request, self.permission, correlation_id)
                 request.state.call = call
+                _check_query(request, known)
                 checked = RequestWithCheckedBody(request.scope, request.receive)
                 call.body = await read_json(checked)
                 response = await inner(checked)
@@ -209,6 +213,21 @@ def _begin(request: Request, permission: Permission | Public, correlation_id: st
     if len(key) > _LONGEST_KEY or not key.isprintable():
         raise Invalid(f"the Idempotency-Key has {len(key)} characters: use at most {_LONGEST_KEY} printable ones")
     return Call(parts, principal, permission, correlation_id, request.method, request.url.path, request.url.query, key)
+
+
+def _parameters(dependant: Dependant) -> frozenset[str]:
+    """The names that a query may have: those of a handler and of what it depends on."""
+    own = frozenset(field.alias for field in dependant.query_params)
+    return own.union(*map(_parameters, dependant.dependencies))
+
+
+def _check_query(request: Request, known: Collection[str]) -> None:
+    """Raise Invalid for a parameter that the endpoint does not have: a misspelt filter would filter nothing."""
+    for name in request.query_params:
+        if name not in known:
+            others = nearest(name, known)
+            hint = f"did you mean {others[0]!r}?" if others else f"there are {', '.join(sorted(known)) or 'none'}"
+            raise Invalid(f"{request.method} {request.url.path} has no parameter {name!r}: {hint}")
 
 
 def _authenticate(request: Request, parts: WebParts) -> Principal:

@@ -156,6 +156,7 @@ class System:
             bundles=bundles,
             snapshots=snapshots,
             loader=loader_of(settings),
+            keys=keys,
             paused=settings.core.paused_at_creation,
             scan_seconds=settings.serializer.scan_interval.total_seconds(),
         )

@@ -9,7 +9,7 @@ from piper.serializer.protocol import Limits
 from piper.serializer.snapshots import SnapshotStore
 from piper.serializer.supervisor import Loader
 from piper.settings import Settings
-from piper.worker.environment import task_environment, variables_in
+from piper.worker.environment import lookups_in, task_environment
 from piper.worker.settings import WorkerSettings
 
 
@@ -25,7 +25,7 @@ def loader_of(settings: Settings) -> Loader:
         ),
         parallel=told.processes,
         hidden=[settings.home],
-        environment={**variables_in(os.environ), **settings.for_files},
+        environment={**lookups_in(os.environ), **settings.for_files},
         readable=[str(settings.plugins)] if settings.plugins else [],
     )
 

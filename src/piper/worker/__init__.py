@@ -18,7 +18,9 @@ The **zygote** is the parent of its children. It alone knows for sure that a pro
 child it forked, so it alone signals process groups; it reaps, kills what is left of the group and of
 processes that left the group, and tells the supervisor. `fork`, `spawn` and `warm` are one mechanism:
 `spawn` forks the zygote of no file, which has met no user code, and loads the file in the child;
-`warm` keeps the child for the next execution.
+`warm` keeps the child for the next execution. A file that reads variables or connections at its top level
+cannot be loaded by a zygote, which speaks for no execution: it gives up at the first question, and all
+tasks of the file are spawned.
 
 The child speaks to the supervisor over a socket of its own, which stands for its execution: it never
 learns its token. Its standard output, error and logging share one pipe, read by the supervisor.

@@ -28,6 +28,7 @@ from piper.model.spec import Isolation
 from piper.model.wire import TELL, Entered, Report, TaskContext
 from piper.sdk.dags import DAG
 from piper.sdk.execution import runner
+from piper.sdk.execution.current import looking_up
 from piper.worker import processes
 from piper.worker.channel import SocketChannel, SupervisorGone
 from piper.worker.control import FAREWELL
@@ -70,7 +71,8 @@ def _report(channel: SocketChannel, report: Report, number: int) -> None:
 def _run(context: TaskContext, code: Code, channel: SocketChannel) -> Report:
     """Run one task to its report, small enough to be sent."""
     try:
-        runnable = code.operator(context) if context.callback is None else code.dag(context)
+        with looking_up(channel.ask):  # what a file that is loaded here reads at its top level
+            runnable = code.operator(context) if context.callback is None else code.dag(context)
     except BaseException as error:  # SystemExit, too: a file that calls exit() is at fault
         if isinstance(error, (KeyboardInterrupt, SupervisorGone)):
             raise

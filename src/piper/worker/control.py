@@ -53,7 +53,8 @@ ToZygote = Fork | Signal
 
 
 class Loaded(Struct, frozen=True, tag=0, array_like=True):
-    """The file is loaded and children can be asked for; unless `unfit` says why it must not be forked."""
+    """The file is loaded and children can be asked for; unless `unfit` says why there can be none: each task has to
+    load it in its own process. It need not be loaded to the end then."""
 
     unfit: str = ""
 

@@ -13,12 +13,12 @@ from functools import partial
 import msgspec
 from msgspec import Raw, Struct
 
+from piper.logs import secrets_in
 from piper.model.frames import FrameTooLong
-from piper.model.wire import TELL, Ask, Entered, GetConnection, GetVariable, Heartbeat, Mask, Problem, Report, Start
+from piper.model.wire import TELL, Ask, Entered, Heartbeat, Lookup, Mask, Problem, Report, Start
 from piper.worker.calls import NULL, Calls, Pending, RawReply
 from piper.worker.children import Child
 from piper.worker.control import FAREWELL
-from piper.worker.executions import secrets_of
 from piper.worker.lifecycle import Lifecycle
 from piper.worker.limits import LATE_SECONDS
 from piper.worker.poller import Link
@@ -55,9 +55,9 @@ class Conversations:
         assert execution is not None
         if reply.problem is not None and reply.problem.kind == "stale":
             self.lifecycle.stale(execution.identity, now)
-        elif reply.problem is None and isinstance(request, (GetConnection, GetVariable)):
+        elif reply.problem is None and isinstance(request, Lookup):
             # Before the child has them, so before it can write them anywhere.
-            child.masker.add(secrets_of(reply.result, request.key if isinstance(request, GetVariable) else None))
+            child.masker.add(secrets_in(request, msgspec.msgpack.decode(reply.result)))
         if child.execution is execution:
             _answer(child, pending.question, reply.result, reply.problem)
 

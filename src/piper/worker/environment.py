@@ -9,13 +9,13 @@ FOR_TASKS = ("PIPER_CORE__AIRFLOW_MODE", "PIPER_CORE__PLUGINS_FOLDER", "PIPER_CO
 put there for them to find (`piper.sdk.execution.lookups`)."""
 
 
-VARIABLES = ("PIPER_VAR_", "AIRFLOW_VAR_")
-"""What the names of variables begin with that a person has put into the environment."""
+LOOKUPS = ("PIPER_VAR_", "AIRFLOW_VAR_", "PIPER_CONN_", "AIRFLOW_CONN_")
+"""What the names of variables and connections begin with that a person has put into the environment."""
 
 
-def variables_in(own: Mapping[str, str]) -> dict[str, str]:
-    """The variables in this process's environment: what a file may read of them at its top level, as its tasks may."""
-    return {name: value for name, value in own.items() if name.startswith(VARIABLES)}
+def lookups_in(own: Mapping[str, str]) -> dict[str, str]:
+    """What a file may read of this process's environment at its top level, as its tasks may."""
+    return {name: value for name, value in own.items() if name.startswith(LOOKUPS)}
 
 
 def task_environment(own: dict[str, str]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -188,36 +187,3 @@ def masked(report: Report, masker: Masker) -> Report:
         rendered=masker.mask_json(report.rendered),
         label=masker.mask_text(report.label),
     )
-
-
-_SECRET_NAMES = ("password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "authorization", "private")
-
-
-def secrets_of(answer: Raw, key: str | None) -> list[str]:
-    """Values to mask in what the Task API answers about a connection, or about the variable `key`."""
-    found: list[str] = []
-    value = msgspec.msgpack.decode(answer)
-    if key is None:
-        _collect_secrets(value, found)
-    elif _is_secret_name(key) and isinstance(value, str):
-        found.append(value)
-    return found
-
-
-def _collect_secrets(value: object, found: list[str]) -> None:
-    if isinstance(value, str) and value.startswith("{"):  # a connection's extra is JSON text
-        try:
-            value = msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            return
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            if _is_secret_name(str(name)) and isinstance(item, str):
-                found.append(item)
-            else:
-                _collect_secrets(item, found)
-
-
-def _is_secret_name(name: str) -> bool:
-    lowered = name.lower()
-    return any(each in lowered for each in _SECRET_NAMES)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from piper import compat
 from piper.model.errors import AuthorError
 from piper.model.run import Identity
 from piper.model.spec import TaskSpec
 from piper.model.states import RunType
-from piper.model.wire import CodeRef, Request, RunContext, TaskContext
+from piper.model.wire import CodeRef, Lookup, Request, RunContext, TaskContext
 from piper.operators.python import PythonOperator
 from piper.sdk import loader
 from piper.sdk.dags import DAG
 from piper.sdk.execution import runner
+from piper.sdk.execution.current import looking_up
 
 if TYPE_CHECKING:
     from piper.sdk.operator import AbstractOperator
@@ -54,7 +56,7 @@ class Code:
         workflow, task = context.run.workflow_id, context.task
         if self._file:
             file, dags = self._file, self._dags
-        else:  # isolation="spawn": the file is loaded in the task's own process, for that task alone
+        else:  # isolation="spawn", or an unfit file: it is loaded in the task's own process, for that task alone
             file = context.code.file
             root = Path(self._snapshots, context.code.snapshot)
             compat.install()
@@ -65,15 +67,19 @@ class Code:
         return dag
 
 
-def load(snapshots: str, snapshot: str, file: str) -> Code:
+def load(snapshots: str, snapshot: str, file: str, look_up: Callable[[Lookup], Never]) -> Code:
     """Load a file of a snapshot, or nothing if `file` is empty.
+
+    Arguments:
+        look_up: what to do when the file wants to know something for which it takes a task to ask.
 
     Raises:
         AuthorError: it does not load.
     """
     compat.install()  # of tasks that run without their file, too: their templates may use former names
-    dags = loader.load_file(Path(snapshots, snapshot), file).dags if file else {}
-    runner.preload(operator for dag in dags.values() for operator in dag.task_dict.values())
+    with looking_up(look_up):
+        dags = loader.load_file(Path(snapshots, snapshot), file).dags if file else {}
+        runner.preload(operator for dag in dags.values() for operator in dag.task_dict.values())
     return Code(snapshots, file, dags)
 
 

@@ -39,6 +39,10 @@ RETRY_MILLISECONDS = 100
 
 _FAMILY_BYTES = 64 << 10
 
+READS = "it reads variables or connections while it is loaded, for which it takes a task to ask"
+
+_exit = os._exit  # as it is before a file may replace it
+
 _TWO_INTEGERS = struct.Struct("2i")
 
 
@@ -280,18 +284,29 @@ def main(argument: str) -> None:
     join_cgroup(order.cgroup)
     prepare_output()
     try:
-        code = load(order.snapshots, order.snapshot, order.file)
+        code = load(order.snapshots, order.snapshot, order.file, lambda _: _give_up(supervisor, READS))
     except BaseException as error:  # SystemExit, too: a file that calls exit() is at fault
         sys.excepthook(type(error), error, error.__traceback__)
         sys.stderr.flush()
         supervisor.send(control.encode(control.LoadFailed(error_of_loading(error)[:4_000])))
         os._exit(1)
-    unfit = unfit_for_forking({order.control}) if order.file else ""
-    supervisor.send(control.encode(control.Loaded(unfit)))
-    if not unfit:
-        # What is frozen is never visited by the collector, whose marks would copy its pages in each child.
-        rehearse()
-        gc.collect()
-        gc.freeze()
-        Parent(order, supervisor, code).run()
-    os._exit(0)  # no atexit handlers or threads of the file's
+    if unfit := unfit_for_forking({order.control}) if order.file else "":
+        _give_up(supervisor, unfit)
+    supervisor.send(control.encode(control.Loaded()))
+    # What is frozen is never visited by the collector, whose marks would copy its pages in each child.
+    rehearse()
+    gc.collect()
+    gc.freeze()
+    Parent(order, supervisor, code).run()
+    _exit(0)  # no atexit handlers or threads of the file's
+
+
+def _give_up(supervisor: socket.socket, unfit: str) -> NoReturn:
+    """Tell why there will be no forks. Never returns: what the file would make of an exception does not matter."""
+    try:
+        supervisor.send(control.encode(control.Loaded(unfit)))
+        # The supervisor ends this process when it has read that; one that it finds dead before has only failed.
+        while supervisor.recv(control.MAX_PACKET):
+            pass
+    finally:
+        _exit(0)

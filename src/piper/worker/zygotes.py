@@ -180,7 +180,7 @@ class Nursery:
         self._orphans: dict[int, Child] = {}
         """Children whose zygote has ended: they are this process's now, and about to end."""
         self._unfit: set[CodeRef] = set()
-        """Files after whose loading a process must not be forked."""
+        """Files after whose loading a process must not be forked, or that can only be loaded for a task."""
 
     def __iter__(self) -> Iterator[Zygote]:
         return iter(list(self._zygotes.values()))
@@ -436,7 +436,7 @@ class Nursery:
             zygote.ready = zygote.ended = True
             self._listener.zygote_ready(zygote)
             return
-        remark(f"{zygote.code.file}: forks are not safe, {message.unfit}; each task loads it anew")
+        remark(f"{zygote.code.file} is loaded anew for each of its tasks: {message.unfit}")
         self._unfit.add(zygote.code)
         self._zygotes.pop(zygote.code, None)
         other = self.zygote_for(NO_CODE, zygote.used)

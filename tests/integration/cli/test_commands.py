@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,7 @@ def test_a_run_is_cancelled_and_marked(piper: Piper, rows: Rows, run: Run, owner
     assert piper("runs", "cancel", "sales").code == 4, "it has ended already"
     running = rows.run("sales", 1, state=RunState.RUNNING)
     assert piper("runs", "cancel", "sales").code == 0
-    assert piper("runs", "mark", str(run.id), "success").code == 0
+    assert piper("runs", "mark", str(run.id), "success").err.startswith("marked ")
     assert [sent.event for sent in owner.applied] == [
         MarkRun(running.id, RunState.FAILED, "cancelled"),
         MarkRun(run.id, RunState.SUCCESS),
@@ -219,11 +220,35 @@ def test_logs_are_written_for_one_task_or_for_all(piper: Piper, parts: WebParts,
         "extract │ \\x1b[31mred\\x1b[0m",
         "load    │ last words",
     ]
+    timed = piper("tasks", "logs", "sales", "load", "--times").out
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z last words\n", timed)
     followed = piper("tasks", "logs", "sales", "-f")
     assert sorted(followed.out.splitlines()) == sorted(every.out.splitlines())
     assert piper("tasks", "logs", "sales", "load", "-f").out == "last words\n"
     lines = piper("tasks", "logs", "sales", "load", "-o", "yaml").yaml
     assert [(line["task_id"], line["text"]) for line in lines] == [("load", "last words")]
+
+
+def test_the_logs_of_a_mapped_task_are_written_for_all_its_instances(
+    piper: Piper, parts: WebParts, rows: Rows, run: Run
+) -> None:
+    for ordinal in (2, 3):
+        rows.instance(run, "copy", TaskState.SUCCESS, ordinal, map_index=ordinal - 2)
+        writer = parts.logs.begin(log_path((run.id << 24) + ordinal, 1), Masker())
+        writer.write(f"instance {ordinal - 2}\n".encode())
+        writer.close()
+    written = piper("tasks", "logs", f"{run.id}", "copy", "-o", "json").out.splitlines()
+    assert [json.loads(line)["text"] for line in written] == ["instance 0", "instance 1"]
+
+
+def test_a_task_that_no_pool_can_take_says_so(piper: Piper, rows: Rows, run: Run) -> None:
+    rows.instance(run, "extract", TaskState.SCHEDULED, 4, map_index=7, pool="lake", pool_slots=2)
+    shown = ("tasks", "show", "sales", "extract", "--map-index", "7")
+    assert "there is no pool 'lake': `piper pools set lake SLOTS` makes it" in piper(*shown).out
+    piper("pools", "set", "lake", "1")
+    assert "pool 'lake' has 1 slot, it wants 2: enlarge the pool" in piper(*shown).out
+    piper("pools", "set", "lake", "2")
+    assert "waits for" not in piper(*shown).out
 
 
 def test_executions_are_listed_shown_and_compared(piper: Piper, run: Run) -> None:

@@ -158,7 +158,7 @@ def test_validation_tells_file_and_line_and_is_exit_code_1_if_something_is_broke
     done = piper("validate", str(tmp_path))
     assert done.code == 1
     assert done.out == f"{tmp_path / 'b.py'}:9: NameError: x\n"
-    assert done.err == "2 files, 1 workflows, 1 broken files\n"
+    assert done.err == "2 files, 1 workflow, 1 broken file\n"
     assert piper("validate", str(tmp_path / "a.py"), "-o", "json").json[0]["workflows"] == ["w"]
     (tmp_path / "empty").mkdir()
     assert piper("validate", str(tmp_path / "empty")).code == 2

@@ -98,7 +98,8 @@ def test_a_variable_at_the_top_of_a_file_is_read_from_the_environment_by_loader_
 from airflow.models import Variable
 from airflow.sdk import DAG, task
 
-LIMIT = Variable.get("limit", 5)
+LIMIT = Variable.get("limit", default_var=5)
+REGION = Variable.get("region")
 
 with DAG("top", description=f"at most {LIMIT}"):
     @task
@@ -109,9 +110,10 @@ with DAG("top", description=f"at most {LIMIT}"):
 """)
     without = piper(home, "validate", file)
     assert without.returncode == 1
-    assert f"{file}:5: RuntimeError: there is nobody to ask here" in without.stdout
-    assert "AIRFLOW_VAR_<NAME>" in without.stdout
-    done = piper(home, "run", file, AIRFLOW_VAR_LIMIT="7")
+    assert f"{file}:6:" in without.stdout
+    assert "Variable region not found" in without.stdout
+    assert "AIRFLOW_VAR_REGION" in without.stdout
+    done = piper(home, "run", file, AIRFLOW_VAR_LIMIT="7", PIPER_VAR_REGION="north")
     assert done.returncode == 0, done.stderr
     assert "limit 7" in done.stderr
-    assert piper(home, "validate", file, PIPER_VAR_LIMIT="7").returncode == 0
+    assert piper(home, "validate", file, PIPER_VAR_REGION="north").returncode == 0

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from piper.serializer.loads import LoadRequest
 from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome
 from piper.serializer.protocol import Limits
-from piper.serializer.supervisor import Loader, LoadRequest
+from piper.serializer.supervisor import Loader
 
 DO = "from piper.sdk import DAG, BaseOperator\nclass Do(BaseOperator):\n    def execute(self, context): ...\n"
 """Three lines with which a file begins that defines workflows."""

@@ -14,9 +14,10 @@ import pytest
 
 from piper import landlock
 from piper.serializer.child.processes import children
+from piper.serializer.loads import LoadRequest
 from piper.serializer.outcomes import Outcome
 from piper.serializer.protocol import Limits
-from piper.serializer.supervisor import Loader, LoadRequest
+from piper.serializer.supervisor import Loader
 from tests.integration.serializer.conftest import DO, Run, bad, defining, good, load_all
 
 NEEDS_LANDLOCK = pytest.mark.skipif(landlock.version() == 0, reason="this kernel has no Landlock")
@@ -212,6 +213,13 @@ def test_a_file_has_no_descriptors_of_the_host(run: Run) -> None:
     assert message.count("/dev/null") == 1
 
 
+def test_a_file_that_wants_the_environment_is_told_what_it_can_have(run: Run) -> None:
+    outcomes = run(asks="import os\nos.environ['BUCKET']\n", looks_up="{}['BUCKET']\n")
+    assert "read BUCKET in the task; or set AIRFLOW_VAR_BUCKET" in bad(outcomes["asks"]).message
+    assert bad(outcomes["asks"]).line == 2
+    assert bad(outcomes["looks_up"]).message == "KeyError: 'BUCKET'"
+
+
 @NEEDS_LANDLOCK
 def test_a_file_cannot_read_the_secrets_of_piper_nor_what_is_beside_its_bundle(
     run: Run, home: Path, tmp_path: Path
@@ -329,7 +337,8 @@ def test_nothing_survives_a_server_that_is_killed(root: Path) -> None:
     server = """
 import sys
 from pathlib import Path
-from piper.serializer.supervisor import Loader, LoadRequest
+from piper.serializer.loads import LoadRequest
+from piper.serializer.supervisor import Loader
 loader = Loader()
 loader.start(LoadRequest(root=Path(sys.argv[1]), file="hang.py"))
 print(loader.host, flush=True)

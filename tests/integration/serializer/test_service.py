@@ -15,12 +15,14 @@ from sqlalchemy import select
 
 from piper.model.events import SpecPublished
 from piper.model.ids import SERIALIZER_SHARD
+from piper.secrets import Keys
 from piper.serializer.bundles import Bundle, BundleLimits
 from piper.serializer.service import CLEAN_SECONDS, IDLE_SECONDS, SerializerService
 from piper.serializer.snapshots import SnapshotStore
 from piper.serializer.supervisor import Loader
 from piper.service import Wakeups
 from piper.store import schema
+from piper.store.commands import delete_workflow, request_reload
 from piper.store.database import Database, Fence
 from piper.store.events import pending_events
 from tests.clock import FakeClock
@@ -42,6 +44,7 @@ class Office:
         self.loader = Loader(limits=LIMITS, hidden=[home])
         bundles = options.pop("bundles", [Bundle(name="dags", team="red", folder=dags)])
         self.wakeups = Wakeups()
+        self.keys = Keys.load(home / "secret.key.of.tests")
         self.service = SerializerService(
             self.database,
             self,
@@ -50,6 +53,7 @@ class Office:
             bundles=bundles,
             snapshots=SnapshotStore(home),
             loader=self.loader,
+            keys=self.keys,
             **options,
         )
         self.take(1)
@@ -257,6 +261,18 @@ def test_a_file_that_failed_is_tried_again_after_a_while_and_on_demand(office: O
     assert office.settle() == {"a", "b"}
     office.refresh()
     assert office.settle() == {"a", "b"}
+    assert office.settle() == set()
+
+
+def test_a_deleted_workflow_that_its_file_still_defines_is_made_anew(office: Office) -> None:
+    office.settle(a=defining("w"), b=defining("v"))
+    office.news()
+    with office.database.write() as connection:
+        delete_workflow(connection, "w", office.clock.now())
+        request_reload(connection, "dags", "a.py", office.clock.now())
+    assert office.settle() == {"a"}
+    assert set(office.workflows) == {"w", "v"}
+    assert [event.workflow_id for event in office.news()] == ["w"]
     assert office.settle() == set()
 
 

@@ -25,6 +25,15 @@ NASTY = [
 NASTY_FOR_NUMBERS = ("9" * 40, "-1", "1e400", "x")
 
 
+def test_a_parameter_that_an_endpoint_does_not_have_is_refused_with_the_nearest(root: httpx.Client) -> None:
+    reply = root.get("/api/v1/runs", params={"stat": "failed"})
+    assert (reply.status_code, reply.json()["detail"]) == (
+        422,
+        "GET /api/v1/runs has no parameter 'stat': did you mean 'state'?",
+    )
+    assert root.get("/api/v1/health", params={"x": "1"}).json()["detail"].endswith("no parameter 'x': there are none")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example", "file://"])
 def test_a_page_of_another_site_is_refused(root: httpx.Client, method: str, origin: str) -> None:

@@ -12,10 +12,11 @@ from piper.model.ids import SHARDS
 from piper.model.schedule import DataInterval, RunDates
 from piper.model.spec import TaskSpec
 from piper.model.states import RunState, RunType
+from piper.store.bundles import bundles_to_refresh
 from piper.store.database import Database
 from piper.store.events import pending_events
 from piper.store.runs import create_run
-from piper.store.schema import workflow_version
+from piper.store.schema import bundle, workflow_version
 from piper.web.parts import WebParts
 from tests.integration.web.owner import Owner
 from tests.integration.web.rows import THEN, Rows
@@ -223,6 +224,7 @@ def waits_for_a_row(database: Database) -> bool:
 def test_a_deleted_workflow_leaves_nothing_behind_but_the_audit(
     root: httpx.Client, rows: Rows, database: Database
 ) -> None:
+    rows.add(bundle, name="dags", team="red", kind="folder", location="/dags", refreshed_at=THEN)
     rows.workflow("sales", paused=True)
     run = rows.run("sales", state=RunState.SUCCESS)
     instance = rows.instance(run, "say")
@@ -237,4 +239,5 @@ def test_a_deleted_workflow_leaves_nothing_behind_but_the_audit(
         assert [each.event for each in pending_events(connection, range(SHARDS), 10)] == [
             SpecPublished("sales", stale=True)
         ]
+        assert bundles_to_refresh(connection) == {"dags"}, "its file may define it still"
     assert root.get("/api/v1/audit").json()["items"][0]["action"] == "workflow.delete"

@@ -21,6 +21,19 @@ def test_configuration_that_is_not_set_is_the_fallback(monkeypatch: pytest.Monke
         conf.get("acme", "height")
 
 
+def test_a_variable_of_the_models_calls_its_default_default_var(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.models import Variable
+    from airflow.sdk import Variable as Present
+
+    monkeypatch.setenv("AIRFLOW_VAR_LIMITS", '{"rows": 5}')
+    assert Variable.get("limits", default_var={}, deserialize_json=True) == {"rows": 5}
+    assert Variable.get("limits", None, True) == {"rows": 5}
+    assert Variable.setdefault("limits", {}, deserialize_json=True) == {"rows": 5}
+    assert issubclass(Variable, Present)
+    with pytest.raises(TypeError, match="default_var"):
+        Present.get("limits", default_var={})  # type: ignore[call-arg]
+
+
 def test_states_are_sets_of_names() -> None:
     from airflow.utils.state import DagRunState, State, TaskInstanceState
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from piper import compat
 from piper.compat.finder import DeprecatedImportWarning
-from piper.compat.tables import LACKING, Row
-from piper.compat.tables.former import FORMER
+from piper.compat.tables import LACKING, Row, former_texts, table_for
 from piper.compat.tables.language import LANGUAGE
 from piper.compat.tables.library import LIBRARY
 from piper.compat.tables.moved import MOVED
+from piper.model.errors import AuthorError
 from piper.sdk import DAG, Asset, BaseOperator, task
 from tests.unit.compat.conftest import Load
 
@@ -149,7 +151,7 @@ def test_every_name_of_today_is_there_or_says_what_is_lacking(module: str, name:
 
 @pytest.mark.usefixtures("lenient")
 @pytest.mark.filterwarnings("ignore::piper.compat.finder.DeprecatedImportWarning")
-@pytest.mark.parametrize(("module", "name"), names_of(FORMER))
+@pytest.mark.parametrize(("module", "name"), names_of(former_texts()))
 def test_every_former_name_is_there_in_the_lenient_mode(module: str, name: str) -> None:
     assert_resolves(module, name)
 
@@ -189,11 +191,10 @@ def test_a_star_import_gives_the_names_that_there_are() -> None:
 def test_the_tables_are_read_when_something_of_airflow_is_imported_and_not_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tables = [f"piper.compat.tables.{name}" for name in ("former", "language", "library", "moved")]
+    tables = [f"piper.compat.tables.{name}" for name in ("former", "language", "library", "moved", "provided")]
     for name in tables:
         monkeypatch.delitem(sys.modules, name, raising=False)
-    from piper import compat
-
+    table_for.cache_clear()
     compat.install()
     DAG("d", schedule="@daily")
     assert not set(tables) & sys.modules.keys()
@@ -320,20 +321,56 @@ def test_each_file_is_told_of_its_former_names_by_line(load: Load) -> None:
                 "the nearest is BranchPythonOperator"
             ),
         ),
-        ("from airflow.sdk import BaseOprator", "cannot import name 'BaseOprator'.*(did you mean 'BaseOperator'?)"),
-        ("import airflow.operators.pyhton", "No module named.*(did you mean 'airflow.operators.python'?)"),
-        ("from airflow.operators.dummy import X", "No module named.*(did you mean 'airflow.operators"),
+        (
+            "from airflow.sdk import BaseOprator",
+            "ImportError: Piper has no airflow.sdk.BaseOprator (did you mean 'BaseOperator'?)",
+        ),
+        (
+            "import airflow.operators.pyhton",
+            "ModuleNotFoundError: Piper has no airflow.operators.pyhton (did you mean 'airflow.operators.python'?)",
+        ),
+        (
+            "from airflow.operators.dummy import X",
+            "Piper has no airflow.operators.dummy (did you mean 'airflow.operators",
+        ),
+        (
+            "from airflow.operators.bash import PythonOperator",
+            (
+                "Piper has no airflow.operators.bash.PythonOperator: import it from "
+                "airflow.providers.standard.operators.python"
+            ),
+        ),
+        (
+            "from airflow.operators import GithubToS3Operator",
+            "Piper has no airflow.operators.GithubToS3Operator: import it from the module that defines it",
+        ),
+        (
+            "from airflow.www import utils",
+            "Piper has no airflow.www: it is inside Airflow; the nearest is the REST API",
+        ),
         (
             "from airflow.providers.postgres.hooks.postgres import PostgresHook",
-            "pip install --no-deps apache-airflow-providers-postgres",
+            (
+                "airflow.providers.postgres.hooks.postgres is not installed: "
+                "pip install --no-deps apache-airflow-providers-postgres"
+            ),
+        ),
+        (
+            "import airflow.providers.google.cloud.hooks.gcs",
+            (
+                "airflow.providers.google.cloud.hooks.gcs is not installed: "
+                "pip install --no-deps apache-airflow-providers-google"
+            ),
+        ),
+        (
+            "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator",
+            "pip install --no-deps apache-airflow-providers-cncf-kubernetes",
         ),
     ],
 )
 def test_a_file_that_wants_a_name_which_there_is_not_fails_with_one_line_about_it(
     line: str, message: str, load: Load
 ) -> None:
-    from piper.model.errors import AuthorError
-
     with pytest.raises(AuthorError) as caught:
         load(line)
     assert caught.value.line == 1
@@ -346,6 +383,55 @@ def test_a_file_that_wants_a_name_which_there_is_not_fails_with_one_line_about_i
 def test_a_former_name_of_another_provider_says_what_to_install() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"pip install --no-deps apache-airflow-providers-postgres$"):
         exec("from airflow.hooks.postgres_hook import PostgresHook")
+
+
+@pytest.mark.usefixtures("lenient")
+def test_the_packages_of_airflow_1_have_the_names_of_their_modules(load: Load) -> None:
+    text = "from airflow.sensors import ExternalTaskSensor\nfrom airflow.operators import LatestOnlyOperator"
+    said = load(text).warnings
+    assert ["airflow.providers.standard" in line for line in said] == [True, True]
+    with pytest.raises(ModuleNotFoundError, match=r"airflow.hooks.S3Hook is airflow.providers.amazon.aws.hooks.s3.S3"):
+        exec("from airflow.hooks import S3Hook")
+    names: dict[str, Any] = {}
+    with pytest.warns(DeprecatedImportWarning):
+        exec("from airflow.operators import *", names)
+    assert {"BashOperator", "ExternalTaskSensor"} <= names.keys()
+    assert "HiveOperator" not in names  # its provider is not installed
+
+
+def test_importing_airflow_alone_leads_to_its_modules_in_the_lenient_mode_only(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+        import airflow
+        from airflow.operators import bash_operator
+
+        start = airflow.utils.dates.days_ago(3)
+        with airflow.models.DAG("d", start_date=start):
+            airflow.operators.bash_operator.BashOperator(task_id="a", bash_command="true")
+    """
+    assert "d" in load(text).dags
+    compat.uninstall()
+    monkeypatch.setenv(compat.VARIABLE, "strict")
+    with pytest.raises(AuthorError, match="bash_operator"):
+        load(text)
+    with pytest.raises(AuthorError, match="module 'airflow' has no attribute 'utils'"):
+        load("import airflow\nairflow.utils.dates.days_ago(3)")
+
+
+@pytest.mark.usefixtures("lenient")
+def test_a_provider_that_lacks_a_former_name_is_told_from_one_that_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operators = tmp_path / "airflow/providers/mysql/operators"
+    operators.mkdir(parents=True)
+    (operators / "cargo.py").write_text("import no_such_library")
+    (operators / "hive.py").write_text("Other = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match="which the installed apache-airflow-providers-mysql does not have"):
+        exec("from airflow.hooks.mysql_hook import MySqlHook")
+    with pytest.raises(ModuleNotFoundError, match="No module named 'no_such_library'"):
+        import_module("airflow.providers.mysql.operators.cargo")
 
 
 @pytest.mark.usefixtures("lenient")

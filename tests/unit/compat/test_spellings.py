@@ -11,9 +11,12 @@ import pytest
 from piper.compat.contexts import FormerKeyWarning
 from piper.compat.spellings import FormerArgumentWarning
 from piper.model.errors import AuthorError
+from piper.model.spec import encode_spec
 from piper.operators.empty import EmptyOperator
 from piper.operators.python import PythonOperator
+from piper.operators.trigger_dagrun import TriggerDagRunOperator
 from piper.sdk import DAG
+from piper.sdk.specs import spec_of
 from piper.testing import run_dag, run_task
 from tests.unit.compat.conftest import Load
 
@@ -74,7 +77,78 @@ def test_a_former_argument_of_an_operator_is_a_type_error_in_the_strict_mode(
 
 
 @pytest.mark.usefixtures("lenient")
-def test_an_argument_in_both_spellings_is_refused() -> None:
+def test_arguments_of_a_dag_by_position_are_named() -> None:
+    with pytest.warns(FormerArgumentWarning, match="given by name now: description=…, schedule=…"):
+        dag = DAG("d", "what for", "@daily", catchup=False)
+    assert (dag.description, dag.schedule, dag.catchup) == ("what for", "@daily", False)
+    with pytest.raises(TypeError, match="multiple values for argument 'description'"), pytest.warns():
+        DAG("d", "what for", description="why")
+    with pytest.raises(TypeError, match="name all arguments but the first"):
+        DAG("d", "what for", None, None, None, "/file.py")
+
+
+@pytest.mark.usefixtures("strict")
+def test_arguments_of_a_dag_by_position_are_a_type_error_in_the_strict_mode() -> None:
+    with pytest.raises(TypeError, match="name all arguments but the first, as in description='what for'"):
+        DAG("d", "what for")
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize(
+    ("former", "now"), [("dummy", "always"), ("none_failed_or_skipped", "none_failed_min_one_success")]
+)
+def test_a_former_trigger_rule_is_understood(former: str, now: str) -> None:
+    from airflow.task.trigger_rule import TriggerRule
+
+    with pytest.warns(FormerArgumentWarning, match=f"trigger_rule='{former}' is called '{now}' now"):
+        operator = EmptyOperator(task_id="x", trigger_rule=former, dag=DAG("d"))
+    assert operator.trigger_rule == now
+    with pytest.warns(FormerArgumentWarning, match=f"TriggerRule.{former.upper()} is called TriggerRule.{now.upper()}"):
+        assert getattr(TriggerRule, former.upper()) == now
+    assert former not in list(TriggerRule)
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_former_trigger_rule_is_refused_in_the_strict_mode() -> None:
+    from airflow.task.trigger_rule import TriggerRule
+
+    with pytest.raises(ValueError, match="there is no trigger rule 'dummy'"):
+        EmptyOperator(task_id="x", trigger_rule="dummy", dag=DAG("d"))
+    assert not hasattr(TriggerRule, "DUMMY")
+
+
+@pytest.mark.usefixtures("lenient")
+def test_the_operator_that_triggers_knows_its_arguments_of_airflow_1_and_2() -> None:
+    with pytest.warns(FormerArgumentWarning, match="'execution_date' is called 'logical_date' now"):
+        operator = TriggerDagRunOperator(task_id="x", trigger_dag_id="b", execution_date="{{ ds }}", dag=DAG("d"))
+    assert operator.logical_date == "{{ ds }}"
+    with pytest.raises(TypeError, match="'python_callable' is gone since Airflow 2: give conf"):
+        TriggerDagRunOperator(task_id="y", trigger_dag_id="b", python_callable=print, dag=DAG("d"))
+
+
+@pytest.mark.usefixtures("lenient")
+def test_a_schedule_by_datasets_or_time_is_one_by_assets_or_time(load: Load) -> None:
+    text = """
+        from airflow import DAG
+        from airflow.datasets import Dataset
+        from airflow.timetables.datasets import DatasetOrTimeSchedule
+        from airflow.timetables.trigger import CronTriggerTimetable
+
+        with DAG("d", schedule=DatasetOrTimeSchedule(
+            timetable=CronTriggerTimetable("0 1 * * 3", timezone="UTC"), datasets=[Dataset("s3://a/b")]
+        )):
+            pass
+    """
+    dag = load(text).dags["d"]
+    spec = spec_of(dag, file="flows.py")
+    assert b"s3://a/b" in encode_spec(spec)
+    assert "Asset or" in spec.schedule.summary
+
+
+@pytest.mark.usefixtures("lenient")
+def test_an_argument_in_both_spellings_is_refused_unless_it_is_the_same() -> None:
+    with pytest.warns(FormerArgumentWarning):
+        assert DAG("d", concurrency=5, max_active_tasks=5).max_active_tasks == 5  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="has both 'schedule_interval' and 'schedule'"):
         DAG("d", schedule_interval="@daily", schedule="@hourly")  # type: ignore[call-arg]
 
@@ -146,7 +220,7 @@ def test_a_whole_file_of_airflow_1_loads_and_runs_in_the_lenient_mode_alone(
     assert result.state == "success"
     assert result["say"].result == 2026
     monkeypatch.setenv("PIPER_CORE__AIRFLOW_MODE", "strict")
-    with pytest.raises(AuthorError, match=r"No module named 'airflow.operators.bash_operator'"):
+    with pytest.raises(AuthorError, match=r"Piper has no airflow.operators.bash_operator"):
         load(text)
 
 
@@ -236,3 +310,49 @@ def test_former_keys_are_not_listed_in_the_context_and_take_no_name_from_an_auth
 
     operator = PythonOperator(task_id="x", python_callable=look, op_args=["mine"], dag=DAG("d"))
     assert run_task(operator).result == ["mine", False]
+
+
+# --- attributes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("lenient")
+def test_former_attributes_are_derived_from_todays() -> None:
+    dag = DAG("d", schedule="0 6 * * *", start_date=MONDAY, max_active_tasks=3)
+    with pytest.warns(FormerArgumentWarning, match="DAG.schedule_interval is gone: use schedule"):
+        assert dag.schedule_interval == "0 6 * * *"
+    with pytest.warns(FormerArgumentWarning, match="max_active_tasks"):
+        assert dag.concurrency == 3
+    with pytest.warns(FormerArgumentWarning, match="data_interval_end"):
+        assert dag.following_schedule(MONDAY) == datetime(2026, 5, 5, 6, tzinfo=UTC)
+    with pytest.warns(FormerArgumentWarning, match="data_interval_start"):
+        assert dag.previous_schedule(MONDAY) == datetime(2026, 5, 4, 6, tzinfo=UTC)
+    with pytest.raises(RuntimeError, match=r"DAG.get_last_dagrun needs Airflow's metadata database"):
+        dag.get_last_dagrun()
+    with pytest.raises(AttributeError, match=r"DAG has no attribute 'task_idz' \(did you mean 'task_ids'\?\)"):
+        _ = dag.task_idz
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.filterwarnings("ignore::piper.compat.finder.DeprecatedImportWarning")
+def test_a_run_and_a_task_instance_have_their_former_attributes() -> None:
+    def look(**context: Any) -> list[Any]:
+        run, ti = context["dag_run"], context["ti"]
+        return [
+            run.id == run.run_id,
+            run.execution_date == ti.execution_date,
+            run.external_trigger,
+            ti.get_dagrun() is run,
+        ]
+
+    with DAG("d") as dag:
+        look_task = PythonOperator(task_id="look", python_callable=look)
+        look_task >> PythonOperator(task_id="ask", python_callable=lambda dag_run: dag_run.get_task_instances())
+    result = run_dag(dag, logical_date=MONDAY, clock=MONDAY)
+    assert result["look"].result == [True, True, True, True]
+    assert "DagRun.get_task_instances needs Airflow's metadata database" in result["ask"].error
+
+
+@pytest.mark.usefixtures("strict")
+def test_former_attributes_are_none_in_the_strict_mode() -> None:
+    with pytest.raises(AttributeError, match="DAG has no attribute 'schedule_interval'"):
+        _ = DAG("d").schedule_interval

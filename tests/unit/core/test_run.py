@@ -469,6 +469,21 @@ def test_a_group_that_grows_after_a_clear_grows_whole_also_where_a_rule_ends_wha
     assert (play.ti("b", 1).state, play.ti("c", 1).state) == (TaskState.SKIPPED, TaskState.SCHEDULED)
 
 
+def test_a_group_that_shrinks_after_a_clear_shrinks_whole_also_where_a_rule_waits_for_what_is_gone():
+    play = Play(grouped(trigger_rule=TriggerRule.ALL_SKIPPED))
+    play.succeed("list", length=2)
+    play.succeed("g.one", at=0)
+    play.succeed("g.one", at=1)
+    play.succeed("after")
+    play.say(Clear(7, tuple(map(InstanceRef, ("list", "g.one", "g.two", "after")))))
+    play.say(Begin())
+    play.succeed("list", length=1)
+    assert (play.states["g.one[1]"], play.states["g.two[1]"]) == ("removed", "removed")
+    play.succeed("g.one", at=0)
+    play.succeed("after")
+    assert play.run.state is RunState.SUCCESS
+
+
 def test_what_fails_for_the_sake_of_another_has_every_index_that_those_below_look_at():
     spec = workflow(
         task("list"),

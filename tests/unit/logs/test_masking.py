@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piper.logs.masking import MaskedStream, Masker
+from piper.logs.masking import MaskedStream, Masker, secrets_in
+from piper.model.wire import GetConnection, GetVariable
 
 SECRET = 'p/äss wörd"&\\7'
 
@@ -60,8 +61,9 @@ def test_each_line_of_a_secret_of_several_lines_is_masked() -> None:
     assert shown.endswith("***\nxyz\n***\n")
 
 
-def test_a_value_shorter_than_six_characters_is_not_masked() -> None:
-    assert masker_of("abcde", "  ab  ").mask_text("abcde") == "abcde"
+def test_a_value_shorter_than_five_characters_is_not_masked() -> None:
+    assert masker_of("abcd", "  ab  ").mask_text("abcd") == "abcd"
+    assert masker_of("abcde").mask_text("abcde") == "***"
 
 
 def test_the_longer_of_two_secrets_is_masked_whole() -> None:
@@ -115,3 +117,19 @@ def test_a_cut_stream_shows_what_the_whole_would(text: str, secret: str, cuts: l
         assert b"***" in shown or secret.encode() not in data
     else:
         assert secret.encode() not in shown
+
+
+def test_the_secrets_of_a_connection_are_its_password_and_what_its_extra_calls_secret() -> None:
+    connection = {
+        "conn_id": "db",
+        "login": "me",
+        "password": "hunter22",
+        "extra": '{"aws_secret_access_key": "abc123", "region": "eu", "nested": {"API_KEY": "xyz789"}}',
+    }
+    assert sorted(secrets_in(GetConnection("db"), connection)) == ["abc123", "hunter22", "xyz789"]
+    assert secrets_in(GetConnection("db"), {"password": None, "extra": "{no json"}) == []
+
+
+def test_a_variable_is_secret_by_its_name() -> None:
+    assert secrets_in(GetVariable("DB_PASSWORD"), "hunter22") == ["hunter22"]
+    assert secrets_in(GetVariable("region"), "eu") == []

@@ -42,8 +42,15 @@ def test_two_stars_match_folders_of_any_depth_only_when_that_is_asked_for(tmp_pa
 
 def test_without_its_connection_the_sensor_fails() -> None:
     with a_dag():
-        sensor = FileSensor(task_id="s", filepath="a")
-    assert "AirflowNotFoundException: The conn_id `fs_default` isn't defined" in error_of(perform(sensor))
+        sensor = FileSensor(task_id="s", filepath="a", fs_conn_id="fs_other")
+    assert "AirflowNotFoundException: The conn_id `fs_other` isn't defined" in error_of(perform(sensor))
+
+
+def test_the_default_connection_is_the_root_unless_it_is_made(tmp_path: Path) -> None:
+    (tmp_path / "ready").touch()
+    with a_dag():
+        sensor = FileSensor(task_id="s", filepath=str(tmp_path / "ready").removeprefix("/"))
+    assert isinstance(perform(sensor).event, Succeeded)
 
 
 def test_a_deferrable_sensor_looks_once_and_then_waits_without_a_worker(tmp_path: Path) -> None:

@@ -206,6 +206,17 @@ def test_an_error_is_told_with_file_and_line(bundle: Path, text: str, line: int 
     assert (caught.value.file, caught.value.line) == ("flow.py", line)
 
 
+def test_a_module_that_lies_elsewhere_in_the_bundle_is_pointed_at(bundle: Path) -> None:
+    (bundle / "plugins/operators").mkdir(parents=True)
+    (bundle / "plugins/operators/cargo.py").write_text("")
+    with pytest.raises(AuthorError, match=r"operators is in plugins: from plugins import operators$"):
+        load(bundle, "from operators.cargo import Cargo")
+    with pytest.raises(AuthorError, match=r"cargo is in plugins/operators: from plugins.operators import cargo$"):
+        load(bundle, "import cargo")
+    with pytest.raises(AuthorError, match=r"'nowhere': it is neither in this bundle nor installed where Piper runs$"):
+        load(bundle, "import nowhere")
+
+
 def test_an_error_in_an_imported_file_is_told_there(bundle: Path) -> None:
     with pytest.raises(AuthorError, match="ZeroDivisionError") as caught:
         load(bundle, "import broken", broken="x = 1\n1 / 0")

@@ -19,7 +19,7 @@ from piper.sdk.exceptions import (
 )
 from piper.sdk.group import TaskGroup
 from piper.sdk.operator import BaseAsyncOperator, BaseOperator
-from piper.sdk.spelling import install_translation
+from piper.sdk.spelling import Spellings, use_spellings
 from tests.unit.sdk.operators import Loud, Shell, shell, spec, task_of, upstream
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -275,18 +275,17 @@ def test_an_unknown_task_is_refused_with_the_nearest_known_one() -> None:
 
 
 def test_an_older_spelling_can_be_translated() -> None:
-    def translate(called: str, arguments: dict[str, Any], unknown: frozenset[str]) -> dict[str, Any]:
-        return {
-            ("max_active_tis_per_dag" if name == "task_concurrency" else name): arguments[name] for name in arguments
-        }
+    class Older(Spellings):
+        def arguments(self, called: str, given: dict[str, Any], unknown: frozenset[str]) -> dict[str, Any]:
+            return {("max_active_tis_per_dag" if name == "task_concurrency" else name): given[name] for name in given}
 
-    install_translation(translate)
+    use_spellings(Older())
     try:
         assert shell("a", task_concurrency=2).max_active_tis_per_dag == 2
         with pytest.raises(TypeError, match="concurency"):
             shell("a", concurency=2)
     finally:
-        install_translation(None)
+        use_spellings(None)
     with pytest.raises(TypeError, match="task_concurrency"):
         shell("a", task_concurrency=2)
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
 
 from piper.model.errors import InvalidSpec
@@ -28,6 +29,7 @@ from piper.operators.python import BranchPythonOperator, PythonOperator
 from piper.sdk.assets import Asset
 from piper.sdk.dags import DAG
 from piper.sdk.edges import Label
+from piper.sdk.operator import BaseOperator
 from piper.sdk.place import line_of
 from piper.sdk.retry_policy import ExceptionRetryPolicy
 from piper.sdk.sensor import BaseSensorOperator
@@ -365,7 +367,7 @@ def test_a_cycle_is_refused_by_name_at_the_last_task_in_it() -> None:
     with pytest.raises(InvalidSpec, match=r"wait for each other in a cycle: .*a.* → ") as caught:
         spec(dag)
     assert caught.value.file == "dags/test.py"
-    assert caught.value.line == line_of(b._place)
+    assert caught.value.line == line_of(b._task_place)
 
 
 def test_an_unknown_upstream_is_refused_with_the_nearest_known_one() -> None:
@@ -434,3 +436,43 @@ def test_a_large_dag_is_stored_in_linear_time() -> None:
     made = spec_of(dag, file="d.py")
     assert made.tasks[0].priority == 2000
     assert made.tasks[-1].priority == 1
+
+
+def test_values_of_subclasses_are_stored_as_their_bases() -> None:
+    class Text(str):
+        """As numpy's and others' texts are."""
+
+    with DAG(Text("d"), schedule=pendulum.duration(hours=1), tags=[Text("t")]) as dag:
+        BashOperator(task_id=Text("a"), bash_command="true", execution_timeout=pendulum.duration(minutes=5))
+    stored = decode_spec(encode_spec(spec_of(dag, file="x.py")))
+    assert stored.tasks[0].execution_timeout == timedelta(minutes=5)
+    assert type(stored.tasks[0].task_id) is str
+    assert stored.tags == ("t",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_start_date",
+        "_end_date",
+        "_params",
+        "_place",
+        "_run",
+        "_poke",
+        "isolation",
+        "memory_limit",
+        "metrics",
+        "outputs",
+    ],
+)
+def test_operators_may_keep_what_they_like_under_names_that_airflow_leaves_free(name: str) -> None:
+    class Fetch(BaseOperator):
+        def __init__(self, what: Any, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            setattr(self, name, what)
+
+    with DAG("d", start_date=datetime(2026, 1, 1)) as dag:
+        Fetch(task_id="a", what="{{ ds }}", memory_limit=7)
+    stored = spec(dag)
+    assert stored.tasks[0].memory_limit == 7
+    assert (stored.tasks[0].start, stored.tasks[0].metrics, stored.tasks[0].outputs) == (None, (), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from piper.model.bundle import FileEntry
 from piper.model.schedule import AssetKey, AssetOrTimeTimetable, CustomTimetable, Schedule, Timetable
 from piper.model.spec import SourceLocation, WorkflowSpec
-from piper.serializer.changes import Claims, FileName, Tree, must_load, reload_moment, retry_moment
+from piper.serializer.changes import Claims, FileName, Tree, must_load, reload_interval, reload_moment
+from piper.serializer.outcomes import FailedFile, LoadedFile, Outcome
 from piper.store.bundles import SourceFile
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,9 +99,29 @@ def test_a_horizon_that_has_passed_already_does_not_load_a_file_without_pause() 
     assert reload_moment([spec(CustomTimetable("m.T", refresh_after=NOW - timedelta(days=1)))], timedelta(0), NOW) > NOW  # type: ignore[operator]
 
 
-def test_a_file_that_fails_slowly_is_retried_seldom() -> None:
-    assert retry_moment(0.1, NOW) == NOW + timedelta(minutes=5)
-    assert retry_moment(30, NOW) == NOW + timedelta(minutes=10)
+FAILED = FailedFile(file="a", message="")
+LOADED = LoadedFile(file="a", specs=())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "wanted", "interval"),
+    [
+        (LOADED, 0, 0),
+        (LOADED, 60, 60),
+        (FAILED, 0, 300),
+        (FAILED, 60, 60),
+        (replace(FAILED, seconds=30), 0, 600),  # one that fails slowly less often
+        (replace(FAILED, questions=1), 0, 30),
+        (replace(LOADED, questions=1), 0, 30),
+        (replace(LOADED, questions=1), 60, 30),
+        (replace(LOADED, questions=1), 10, 10),
+        (replace(LOADED, questions=1, seconds=5), 0, 100),
+    ],
+)
+def test_a_file_that_failed_or_has_read_variables_is_loaded_again_regularly(
+    outcome: Outcome, wanted: int, interval: int
+) -> None:
+    assert reload_interval(timedelta(seconds=wanted), outcome) == timedelta(seconds=interval)
 
 
 # --- claims -------------------------------------------------------------------------------------------

@@ -74,6 +74,14 @@ def test_params_are_checked_before_anything_runs() -> None:
         run_dag(orders_dag(), params={"city": 7})
 
 
+def test_a_result_that_is_printed_tells_what_became_of_each_task() -> None:
+    shown = repr(run_dag(orders_dag(), xcoms={"fetch": [{"id": 1}]}, clock=MONDAY))
+    assert shown == (
+        "<RunResult orders/manual__2026-05-04T12:00:00+00:00: failed "
+        "(fetch: success, late: failed, report: upstream_failed)>"
+    )
+
+
 def test_a_result_for_a_task_that_there_is_not_is_refused_with_the_nearest_id() -> None:
     with pytest.raises(TaskNotFound, match="did you mean 'fetch'"):
         run_dag(orders_dag(), xcoms={"fetsh": []})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
 
-from piper.sdk import DAG
+from piper.sdk import DAG, Timetable
+from piper.sdk.timetables import DagRunInfo
 from piper.testing import evaluate_schedule
 
 MONDAY = datetime(2026, 5, 4, tzinfo=UTC)
@@ -23,6 +26,23 @@ def test_with_catchup_the_first_moment_makes_the_runs_since_the_start() -> None:
     dag = DAG("daily", schedule="@daily", start_date=MONDAY - timedelta(days=3), catchup=True)
     runs = evaluate_schedule(dag, MONDAY, MONDAY + timedelta(days=1))
     assert [run.logical_date.day for run in runs] == [1, 2, 3, 4, 5]
+
+
+class MonthEnds(Timetable):
+    """The last day of each month."""
+
+    def next_dagrun_info(self, *, last_automated_data_interval: Any, restriction: Any) -> DagRunInfo:
+        last = last_automated_data_interval
+        day = pendulum.instance(restriction.earliest if last is None else last.start.add(days=1))
+        return DagRunInfo.exact(day.end_of("month").start_of("day"))
+
+
+@pytest.mark.parametrize("catchup", [True, False])
+def test_a_timetable_of_ones_own_is_asked_again_as_time_goes_by(catchup: bool) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    dag = DAG("closing", schedule=MonthEnds(), start_date=start, catchup=catchup)
+    runs = evaluate_schedule(dag, start, datetime(2027, 1, 1, tzinfo=UTC))
+    assert [run.logical_date.month for run in runs] == [*range(1, 13)]
 
 
 def test_a_dag_without_a_schedule_never_runs() -> None:

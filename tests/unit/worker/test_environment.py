@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piper.worker.environment import task_environment, variables_in
+from piper.worker.environment import lookups_in, task_environment
 
 
 def test_tasks_see_no_variable_of_pipers_but_those_for_them() -> None:
@@ -18,7 +18,7 @@ def test_tasks_see_no_variable_of_pipers_but_those_for_them() -> None:
     assert task_environment(theirs | others) == theirs
 
 
-def test_files_see_variables_of_the_environment_and_no_connections() -> None:
-    variables = {"PIPER_VAR_LIMIT": "5", "AIRFLOW_VAR_REGION": "north"}
-    others = {"PIPER_CONN_SHOP": "http://me:secret@shop", "AIRFLOW_CONN_SHOP": "http://shop", "PATH": "/bin"}
-    assert variables_in(variables | others) == variables
+def test_files_see_the_variables_and_connections_of_the_environment_and_nothing_else() -> None:
+    theirs = {"PIPER_VAR_LIMIT": "5", "AIRFLOW_VAR_REGION": "north", "PIPER_CONN_A": "http://a", "AIRFLOW_CONN_B": "b"}
+    others = {"PIPER_TOKEN": "secret", "PATH": "/bin", "AIRFLOW_HOME": "/airflow"}
+    assert lookups_in(theirs | others) == theirs

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from msgspec import Raw, structs
+from msgspec import structs
 
 from piper.logs import Masker
 from piper.model.events import Failed, Lost, Skipped, Succeeded
 from piper.model.run import Identity
 from piper.model.spec import Isolation
 from piper.model.wire import CodeRef, Dispatch, Report, XComPush
-from piper.worker.executions import ENVIRONMENT, Execution, completed, masked, report_of_end, secrets_of, why_it_ended
+from piper.worker.executions import ENVIRONMENT, Execution, completed, masked, report_of_end, why_it_ended
 
 ME = Identity(7, 2, 0)
 
@@ -90,23 +90,3 @@ def test_secrets_are_masked_in_all_that_people_read_and_in_nothing_that_tasks_re
 def test_without_secrets_a_report_is_left_as_it_is() -> None:
     report = Report(Failed(ME, "x"))
     assert masked(report, Masker()) is report
-
-
-def raw(value: object) -> Raw:
-    return Raw(msgspec.msgpack.encode(value))
-
-
-def test_the_secrets_of_a_connection_are_its_password_and_what_its_extra_calls_secret() -> None:
-    connection = {
-        "conn_id": "db",
-        "login": "me",
-        "password": "hunter22",
-        "extra": '{"aws_secret_access_key": "abc123", "region": "eu", "nested": {"API_KEY": "xyz789"}}',
-    }
-    assert sorted(secrets_of(raw(connection), None)) == ["abc123", "hunter22", "xyz789"]
-    assert secrets_of(raw({"password": None, "extra": "{no json"}), None) == []
-
-
-def test_a_variable_is_secret_by_its_name() -> None:
-    assert secrets_of(raw("hunter22"), "DB_PASSWORD") == ["hunter22"]
-    assert secrets_of(raw("eu"), "region") == []

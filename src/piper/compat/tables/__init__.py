@@ -1,11 +1,12 @@
 """Which module of `airflow` has which names, and what they are in Piper.
 
-Four tables, each module → where its names come from:
+Five tables, each module → where its names come from:
 
     language    airflow.sdk and its submodules
     library     the other modules of 3.3.2, and the standard provider
     moved       modules that 3.3.2 still has under a former name; using one gives a warning
     former      modules and names of Airflow 1 and 2; only where spellings are translated
+    provided    those of them that belong to other providers now; likewise
 
 A row is text, so that a process which imports three modules does not hold the objects of two hundred:
 
@@ -15,13 +16,13 @@ A row is text, so that a process which imports three modules does not hold the o
     "is piper.sdk.timezone"                 the module is that module
     "lacks partitions: IdentityMapper"      Piper lacks that feature (`LACKING`), and this name with it
 
-In `moved` and `former` the sources are modules of `airflow` themselves: the spelling to use now.
+In the last three the sources are modules of `airflow` themselves: the spelling to use now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 
@@ -38,6 +39,7 @@ LACKING = {
     "asset watchers": ("asset watchers come later", "Asset, with a sensor whose outlet it is"),
     "chained retry policies": ("chained retry policies come later", "ExceptionRetryPolicy"),
     "database": ("user code has no database", "the REST API"),
+    "insides": ("it is inside Airflow", "the REST API"),
     "human in the loop": ("human in the loop comes later", "BranchPythonOperator on a param that a person gives"),
     "lineage": ("lineage comes later", "Metadata"),
     "object storage paths": ("object storage paths come later", "fsspec in the task, with BaseHook"),
@@ -51,6 +53,32 @@ LACKING = {
     "virtual environments": ("virtual environments come later", "BashOperator"),
 }
 """Feature → what to say of it, and the nearest that Piper has."""
+
+
+INSIDES = (
+    "airflow.api",
+    "airflow.api_fastapi",
+    "airflow.assets",
+    "airflow.bin",
+    "airflow.callbacks",
+    "airflow.cli",
+    "airflow.dag_processing",
+    "airflow.executors",
+    "airflow.jobs",
+    "airflow.logging_config",
+    "airflow.migrations",
+    "airflow.providers_manager",
+    "airflow.serialization",
+    "airflow.task.task_runner",
+    "airflow.ti_deps",
+    "airflow.utils.cli",
+    "airflow.utils.log",
+    "airflow.utils.sqlalchemy",
+    "airflow.www",
+)
+"""Packages of Airflow's servers, which are others in Piper: nothing of them is meant for authors."""
+FORMER_PACKAGES = ("airflow.hooks", "airflow.sensors", "airflow.operators")
+"""Packages that had, in Airflow 1, all names of their modules; and those that plugins put there."""
 
 
 class Row:
@@ -114,15 +142,29 @@ def _parents(module: str) -> Iterator[str]:
         yield module
 
 
+@cache
 def table_for(*, former: bool) -> Table:
-    """The table of today's names, with those of Airflow 1 and 2 or without."""
+    """The table of today's names, with those of Airflow 1 and 2 or without; made once in a process and its forks."""
     from piper.compat.tables.language import LANGUAGE  # only where something of airflow is imported
     from piper.compat.tables.library import LIBRARY
     from piper.compat.tables.moved import MOVED
 
     texts = LANGUAGE | LIBRARY | MOVED
     if former:
-        from piper.compat.tables.former import FORMER
-
-        texts |= {name: f"{texts[name]}; {text}" if name in texts else text for name, text in FORMER.items()}
+        for name, text in former_texts().items():
+            texts[name] = f"{texts[name]}; {text}" if name in texts else text
     return Table({name: Row(text) for name, text in texts.items()})
+
+
+def former_texts() -> dict[str, str]:
+    """The rows of Airflow 1 and 2."""
+    from piper.compat.tables.former import FORMER  # as above
+    from piper.compat.tables.provided import provided_rows
+
+    texts = dict(provided_rows()) | FORMER
+    for package in FORMER_PACKAGES:
+        below = [text for name, text in texts.items() if name.rpartition(".")[0] == package]
+        texts[package] = "; ".join([*below, *filter(None, [texts.get(package)])])
+        if package == "airflow.sensors":
+            texts["airflow.operators.sensors"] = texts[package]  # where they were at first
+    return texts

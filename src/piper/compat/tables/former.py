@@ -8,7 +8,27 @@ FORMER = {
     "airflow.datasets.metadata": "airflow.sdk: Metadata",
     "airflow.io": "airflow.sdk: ObjectStoragePath",
     "airflow.models.baseoperator": "airflow.sdk: BaseOperatorLink",
-    "airflow.models.dag": "airflow.sdk.definitions.param: DagParam",
+    "airflow.lineage": "lacks lineage: AUTO apply_lineage prepare_lineage",
+    "airflow.lineage.entities": "lacks lineage: Column File Table Tag User",
+    "airflow.models": "lacks database: DagPickle ImportError KnownEvent KnownEventType SlaMiss TaskFail",
+    "airflow.models.asset": "lacks database: AssetActive AssetAliasModel AssetDagRunQueue AssetEvent AssetModel",
+    "airflow.models.crypto": "lacks database: get_fernet",
+    "airflow.models.dag": (
+        "airflow.sdk.definitions.param: DagParam; airflow.sdk.definitions.dag: DagStateChangeCallback; "
+        "lacks database: DagOwnerAttributes get_asset_triggered_next_run_info "
+        "get_last_dagrun"
+    ),
+    "airflow.models.dagcode": "lacks database: DagCode",
+    "airflow.models.dagpickle": "lacks database: DagPickle",
+    "airflow.models.dagwarning": "lacks database: DagWarning DagWarningType",
+    "airflow.models.errors": "lacks database: ImportError ParseImportError",
+    "airflow.models.log": "lacks database: Log",
+    "airflow.models.renderedtifields": "lacks database: RenderedTaskInstanceFields",
+    "airflow.models.serialized_dag": "lacks database: SerializedDagModel",
+    "airflow.models.slamiss": "lacks database: SlaMiss",
+    "airflow.models.taskfail": "lacks database: TaskFail",
+    "airflow.models.taskinstance": "airflow.sdk: Context",
+    "airflow.models.taskreschedule": "lacks database: TaskReschedule",
     "airflow.models.datasets": "airflow.sdk: Dataset=Asset",
     "airflow.models.expandinput": "airflow.sdk.definitions._internal.expandinput: ExpandInput",
     "airflow.models.mappedoperator": "airflow.sdk.definitions.mappedoperator: MappedOperator",
@@ -16,17 +36,22 @@ FORMER = {
     "airflow.models.taskmixin": "airflow.models.taskmixin: TaskMixin=DependencyMixin",
     "airflow.models.xcom_arg": "airflow.sdk.definitions.xcom_arg: PlainXComArg",
     "airflow.operators.dummy": "piper.compat.former: DummyOperator",
+    "airflow.operators.python": "airflow.sdk: task; piper.compat.former: is_venv_installed",
     "airflow.operators.subdag": "lacks subdags: SubDagOperator",
+    "airflow.secrets": "lacks secrets backends: BaseSecretsBackend",
+    "airflow.secrets.local_filesystem": "lacks secrets backends: LocalFilesystemBackend",
+    "airflow.sensors": "airflow.providers.standard.sensors.time: TimeSensor",
     "airflow.sensors.external_task_sensor": (
         "airflow.providers.standard.sensors.external_task: ExternalTaskMarker ExternalTaskSensor"
     ),
     "airflow.sensors.smart_sensor": "lacks smart sensors: SmartSensorOperator",
-    "airflow.timetables.datasets": "airflow.timetables.assets: DatasetOrTimeSchedule=AssetOrTimeSchedule",
+    "airflow.timetables.datasets": "piper.compat.former: DatasetOrTimeSchedule",
     "airflow.utils.dag_parsing_context": "airflow.sdk: get_parsing_context",
     "airflow.utils.dates": "piper.compat.former: days_ago date_range parse_execution_date round_time",
     "airflow.utils.decorators": "piper.compat.former: apply_defaults",
     "airflow.utils.db": "airflow.utils.session: create_session",
     "airflow.utils.edgemodifier": "airflow.sdk: EdgeModifier",
+    "airflow.utils.file": "piper.compat.former: TemporaryDirectory",
     "airflow.utils.helpers": "airflow.sdk: chain cross_downstream",
     "airflow.utils.log.secrets_masker": "airflow.sdk.log: mask_secret redact",
     "airflow.utils.module_loading": "airflow.sdk._shared.module_loading: import_string",
@@ -34,8 +59,13 @@ FORMER = {
         "airflow.sdk.execution_time.context: AIRFLOW_VAR_NAME_FORMAT_MAPPING context_to_airflow_vars"
     ),
     "airflow.utils.template": "airflow.sdk: literal",
+    "airflow.utils.weekday": "airflow.providers.standard.utils.weekday: WeekDay",
     "airflow.models.dataset": "lacks database: DatasetModel DatasetEvent",
+    "airflow.kubernetes.pod_generator": "airflow.providers.cncf.kubernetes.pod_generator: PodGenerator",
+    "airflow.kubernetes.secret": "airflow.providers.cncf.kubernetes.secret: Secret",
     # --- Airflow 1 ----------------------------------------------------------------------------------
+    "airflow.configuration": "piper.compat.former: get getboolean getfloat getint",
+    "airflow.contrib.kubernetes.secret": "airflow.providers.cncf.kubernetes.secret: Secret",
     "airflow.hooks.base_hook": "airflow.sdk.bases.hook: BaseHook",
     "airflow.hooks.dbapi_hook": "airflow.providers.common.sql.hooks.sql: DbApiHook",
     "airflow.hooks.http_hook": "airflow.providers.http.hooks.http: HttpHook",
@@ -60,11 +90,6 @@ FORMER = {
         "airflow.providers.standard.operators.python: BranchPythonOperator PythonOperator PythonVirtualenvOperator "
         "ShortCircuitOperator"
     ),
-    "airflow.operators.sensors": (
-        "airflow.sdk.bases.sensor: BaseSensorOperator; "
-        "airflow.providers.standard.sensors.external_task: ExternalTaskSensor; "
-        "airflow.providers.standard.sensors.time_delta: TimeDeltaSensor"
-    ),
     "airflow.operators.sqlite_operator": (
         "airflow.providers.common.sql.operators.sql: SqliteOperator=SQLExecuteQueryOperator"
     ),
@@ -85,9 +110,4 @@ FORMER = {
     "airflow.contrib.sensors.python_sensor": "airflow.providers.standard.sensors.python: PythonSensor",
     "airflow.contrib.sensors.weekday_sensor": "airflow.providers.standard.sensors.weekday: DayOfWeekSensor",
     "airflow.contrib.utils.weekday": "airflow.providers.standard.utils.weekday: WeekDay",
-    "airflow.operators": (
-        "airflow.providers.standard.operators.bash: BashOperator; "
-        "airflow.providers.standard.operators.python: BranchPythonOperator PythonOperator ShortCircuitOperator; "
-        "piper.compat.former: DummyOperator"
-    ),
 }

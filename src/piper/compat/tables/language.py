@@ -61,7 +61,10 @@ LANGUAGE = {
         "KNOWN_CONTEXT_KEYS; piper.sdk.loader: AirflowParsingContext=ParsingContext; piper.compat.contexts: "
         "context_merge"
     ),
-    "airflow.sdk.definitions.dag": "piper.sdk: DAG dag; piper.sdk.dags: TAG_MAX_LEN=TAG_LENGTH",
+    "airflow.sdk.definitions.dag": (
+        "piper.sdk: DAG dag; piper.sdk.dags: TAG_MAX_LEN=TAG_LENGTH; piper.sdk.arguments: "
+        "DagStateChangeCallback=Callback"
+    ),
     "airflow.sdk.definitions.deadline": (
         "piper.sdk: BaseDeadlineReference DeadlineAlert DeadlineReference deadline_reference; piper.sdk.deadlines: "
         "AverageRuntimeDeadline DagRunLogicalDateDeadline DagRunQueuedAtDeadline FixedDatetimeDeadline"

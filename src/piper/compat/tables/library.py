@@ -23,8 +23,8 @@ LIBRARY = {
     "airflow.version": "piper.compat.versions: version=AIRFLOW",
     # --- models: the classes of a metadata database that user code cannot reach ---------------------
     "airflow.models": (
-        "piper.sdk: DAG BaseOperator BaseOperatorLink BaseXCom Connection Variable Param SkipMixin XCom=BaseXCom "
-        "DeadlineAlert; piper.sdk.mapping: MappedOperator; piper.sdk.execution.instance: "
+        "piper.sdk: DAG BaseOperator BaseOperatorLink BaseXCom Connection Param SkipMixin XCom=BaseXCom DeadlineAlert; "
+        "piper.compat.variables: Variable; piper.sdk.mapping: MappedOperator; piper.sdk.execution.instance: "
         "TaskInstance=RuntimeTaskInstance; piper.sdk.execution.dag_run: DagRun; piper.compat.dag_bag: DagBag; "
         "piper.compat.database: ID_LEN Base Callback DagModel DagTag DagWarning DbCallbackRequest Deadline "
         "HITLDetail Job Log Pool RenderedTaskInstanceFields TaskReschedule Team Trigger clear_task_instances"
@@ -42,7 +42,7 @@ LIBRARY = {
     "airflow.models.taskinstancekey": "piper.compat.types: TaskInstanceKey",
     "airflow.models.taskmixin": "piper.sdk.node: DependencyMixin",
     "airflow.models.trigger": "piper.compat.database: Trigger",
-    "airflow.models.variable": "piper.sdk: Variable",
+    "airflow.models.variable": "piper.compat.variables: Variable",
     "airflow.models.xcom": "piper.sdk: XCom=BaseXCom BaseXCom; piper.model.spec: XCOM_RETURN_KEY=RETURN_KEY",
     "airflow.models.xcom_arg": "piper.sdk: XComArg",
     # --- when, in which order -----------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from piper.sdk.connection import Connection
+from piper.sdk.exceptions import AirflowNotFoundException
 from piper.sdk.hook import BaseHook
 
 
@@ -22,8 +24,17 @@ class FSHook(BaseHook):
 
     def __init__(self, fs_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.conn = self.get_connection(fs_conn_id)
+        self.conn = self._connection(fs_conn_id)
         self.basepath: str = self.conn.extra_dejson.get("path", "")
+
+    def _connection(self, conn_id: str) -> Connection:
+        """The connection of that id. Nobody need make the default one: it is the root, as Airflow sets it up."""
+        try:
+            return self.get_connection(conn_id)
+        except AirflowNotFoundException:
+            if conn_id != self.default_conn_name:
+                raise
+            return Connection(conn_id=conn_id, conn_type=self.conn_type, extra='{"path": "/"}')
 
     def get_conn(self) -> None:
         """Nothing: there is no session to open."""

@@ -97,7 +97,10 @@ def _take(produced: Any, execution: Execution | None) -> None:
     if execution is None:
         raise RuntimeError("a generator that yields Metadata can only run in a task")
     if not isinstance(produced, Metadata):
-        log.warning("the task yielded a %s, which is ignored: yield Metadata(asset, extra)", type(produced).__name__)
+        log.warning(
+            "the task yielded a value of type %s, which is ignored: yield Metadata(asset, extra)",
+            type(produced).__name__,
+        )
         return
     events = outlet_events_of(execution)
     events[produced.asset].extra.update(produced.extra)

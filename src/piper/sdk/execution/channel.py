@@ -7,6 +7,7 @@ given its type here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -42,6 +43,30 @@ class Channel(Protocol):
     def tell(self, request: wire.Request) -> None:
         """Say something that has no answer. Returns before it has arrived, and never fails."""
         ...
+
+
+class LookupChannel:
+    """The channel of code that runs in no task, as the top level of a file: it may look something up, no more.
+
+    Arguments:
+        look_up: answers a lookup. Raises as `Channel.ask`.
+    """
+
+    def __init__(self, look_up: Callable[[wire.Lookup], Any]) -> None:
+        self._look_up = look_up
+
+    def ask(self, request: wire.Request) -> Any:
+        """The answer to a lookup. Raises RuntimeError for anything else."""
+        if not isinstance(request, wire.Lookup):
+            raise RuntimeError(
+                "there is nobody to ask here: outside of a task, as at the top level of a file, variables and "
+                "connections can be read, and nothing else. Move the call into the task, or into a template"
+            )
+        return self._look_up(request)
+
+    def tell(self, request: wire.Request) -> None:
+        """As `ask`."""
+        self.ask(request)
 
 
 _ERRORS: dict[str, type[PiperError]] = {

@@ -6,16 +6,19 @@ and in a module global besides, for threads that user code starts: they inherit 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from piper.model import wire
+from piper.model.errors import NotFound
 from piper.model.ids import UNMAPPED
 from piper.model.run import Decision
 from piper.model.spec import Json
-from piper.sdk.execution.channel import Channel
+from piper.sdk.execution.channel import Channel, LookupChannel
+from piper.sdk.execution.environment import FENCE_TOKEN
 
 if TYPE_CHECKING:
     from piper.sdk.execution.asset_events import OutletEvents
@@ -68,7 +71,23 @@ class Execution:
 
 _current: ContextVar[Execution | None] = ContextVar("piper_execution", default=None)
 _latest: Execution | None = None
-_outside: Channel | None = None
+
+
+def _find_nothing(lookup: wire.Lookup) -> Never:
+    """Where no installation is asked, there is what the environment says (`lookups`), and nothing else.
+
+    Only a program that a task has started could expect more, and shall not take a default for what there is.
+    """
+    if FENCE_TOKEN in os.environ:
+        raise RuntimeError(
+            "a program that a task has started cannot read variables and connections: hand it what it needs, in its "
+            "arguments or in its environment (AIRFLOW_VAR_…, AIRFLOW_CONN_…)"
+        )
+    raise NotFound("no installation of Piper is asked here")
+
+
+_NOWHERE = LookupChannel(_find_nothing)
+_outside: Channel = _NOWHERE
 
 
 @contextmanager
@@ -90,27 +109,26 @@ def current_execution() -> Execution | None:
 
 
 def current_channel() -> Channel:
-    """The way to the Task API from wherever user code is.
-
-    Raises:
-        RuntimeError: the code does not run in a task, and nobody has said where to ask instead.
-    """
+    """The way to the Task API from wherever user code is; outside of tasks to whoever answers there."""
     execution = current_execution()
-    if execution is not None:
-        return execution.channel
-    if _outside is not None:
-        return _outside
-    raise RuntimeError(
-        "there is nobody to ask here: variables, connections and XComs are read while a task runs. "
-        "Move the call into the task, or into a template; or put a variable into Piper's environment, as "
-        "AIRFLOW_VAR_<NAME>"
-    )
+    return _outside if execution is None else execution.channel
 
 
 def answer_outside_of_tasks(channel: Channel | None) -> None:
     """Let this channel answer code that runs in no task (a test's, a tool's); None takes it back."""
     global _outside
-    _outside = channel
+    _outside = channel or _NOWHERE
+
+
+@contextmanager
+def looking_up(look_up: Callable[[wire.Lookup], Any]) -> Iterator[None]:
+    """While a file is loaded: answer what its top level looks up. Raises as `Channel.ask`."""
+    outer = _outside
+    answer_outside_of_tasks(LookupChannel(look_up))
+    try:
+        yield
+    finally:
+        answer_outside_of_tasks(outer)
 
 
 def get_current_context() -> Context:

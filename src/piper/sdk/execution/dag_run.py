@@ -11,6 +11,7 @@ from piper.model import wire
 from piper.model.spec import Json
 from piper.model.states import RunState
 from piper.sdk.execution.channel import Channel, ask_maybe
+from piper.sdk.spelling import former_attribute
 
 
 class DagRunType(str, Enum):  # noqa: UP042, a StrEnum would render as "manual", Airflow's as "DagRunType.MANUAL"
@@ -56,6 +57,9 @@ class DagRun:
     partition_key: str | None = None
     partition_date: datetime | None = None
     consumed_asset_events: tuple[Any, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return former_attribute(self, "DagRun", name)
 
     @staticmethod
     def of(run: wire.RunContext, team: str = "") -> DagRun:

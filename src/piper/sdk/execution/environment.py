@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from piper.sdk.execution.current import Execution
+if TYPE_CHECKING:
+    from piper.sdk.execution.current import Execution
 
 FENCE_TOKEN = "PIPER_FENCE_TOKEN"  # noqa: S105, a number for others to compare, no secret
 """`<try>.<leg>` of the execution: it only rises, so a system that remembers the highest can refuse a stale one."""

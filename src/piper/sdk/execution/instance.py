@@ -16,6 +16,7 @@ from piper.sdk.execution.channel import ask, ask_maybe
 from piper.sdk.execution.current import Execution, current_channel
 from piper.sdk.execution.dag_run import DagRun, previous_run
 from piper.sdk.placeholders import NOTSET, NotSet
+from piper.sdk.spelling import former_attribute
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,9 @@ class RuntimeTaskInstance:
         return f"/workflows/{quote(self.dag_id)}/runs/{quote(self.run_id, safe='')}/tasks/{self.task_id}{mapped}"
 
     mark_success_url = log_url
+
+    def __getattr__(self, name: str) -> Any:
+        return former_attribute(self, "TaskInstance", name)
 
     def __repr__(self) -> str:
         mapped = f" map_index={self.map_index}" if self.map_index != UNMAPPED else ""

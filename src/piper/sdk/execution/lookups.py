@@ -1,7 +1,8 @@
 """Variables and connections: where they are looked up.
 
 The environment comes first (`AIRFLOW_VAR_<KEY>`, `AIRFLOW_CONN_<ID>`, or the same with `PIPER_`), then the Task
-API, which says only what the workflow's team may read. Whatever is secret in an answer is masked from then on.
+API, or who answers in its place while a file is loaded: they say only what the workflow's team may read. Whatever is
+secret in an answer is masked from then on.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class VariableNotFound(AirflowRuntimeError, KeyError):
     """There is no variable of that name. A KeyError too, as it was in Airflow 2."""
 
     def __init__(self, key: str) -> None:
-        message = f"Variable {key} not found: create it with `piper variables set {key}`, or give a default"
+        message = (
+            f"Variable {key} not found: create it with `piper variables set {key}`, put it into Piper's environment "
+            f"as AIRFLOW_VAR_{key.upper()}, or give a default"
+        )
         super().__init__(NotAnswered(ErrorType.VARIABLE_NOT_FOUND, {"message": message}))
         self.key = key
 
@@ -107,7 +111,8 @@ def get_connection_fields(conn_id: str) -> dict[str, Json] | str:
         return ask(current_channel(), wire.GetConnection(conn_id), dict)
     except NotFound:
         raise AirflowNotFoundException(
-            f"The conn_id `{conn_id}` isn't defined: create it with `piper connections set {conn_id}`"
+            f"The conn_id `{conn_id}` isn't defined: create it with `piper connections set {conn_id} --type TYPE`, "
+            f"or put it into the environment as AIRFLOW_CONN_{conn_id.upper()}"
         ) from None
 
 

@@ -37,9 +37,6 @@ SENSITIVE_NAMES = frozenset(
 )
 """A name is sensitive when it contains one of these, in any case."""
 
-SHORTEST_SECRET = 4
-"""Characters; masking shorter strings would make logs unreadable and hide nothing."""
-
 MAX_DEPTH = 5
 """How deep `redact` looks into nested values; what lies deeper is shown masked as a whole string."""
 
@@ -111,7 +108,7 @@ def _strings(secret: Any) -> Iterator[str]:
 
 
 def _register(strings: Iterable[str]) -> None:
-    new = {each for each in strings if len(each) >= SHORTEST_SECRET} - _secrets
+    new = {each for each in strings if len(each) >= wire.SHORTEST_SECRET} - _secrets
     if not new:
         return
     _secrets.update(new)

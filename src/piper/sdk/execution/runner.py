@@ -223,7 +223,7 @@ def _prepare(execution: Execution) -> None:
         execution.context.renew()
     else:
         execution.task, pulled = operator.prepare_for_execution(), set()
-    if execution.facts.run.conf or execution.task._params or _has_params(execution):
+    if execution.facts.run.conf or execution.task._task_params or _has_params(execution):
         _ = execution.context["params"]  # params that are not valid fail the task before it begins
     task = execution.task
     if pulled:

@@ -208,7 +208,15 @@ def _describe(value: Any, kind: type) -> Json:
     as_list = getattr(value, "as_list", None)
     if isinstance(value, Sequence) and callable(as_list):  # a lazy sequence of XComs
         return to_json(as_list())
-    raise TypeError(f"cannot store an object of type {name} as an XCom: {_ADVICE}")
+    raise TypeError(f"cannot store an object of type {name} as an XCom: {_advice(value)}")
+
+
+def _advice(value: Any) -> str:
+    if isinstance(value, enum.Enum):
+        return "return its `.value`"
+    if callable(getattr(value, "tolist", None)):  # arrays, series
+        return "return its `.tolist()`, or write it to a file and pass on its name"
+    return _ADVICE
 
 
 def _open(name: str, version: int, data: Any) -> Any:

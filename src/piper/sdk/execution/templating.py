@@ -50,12 +50,12 @@ class Templater:
         """Replace paths of template files by the text of the files."""
         for name in self.template_fields if self.template_ext else ():
             content = getattr(self, name, None)
-            if isinstance(content, str) and self._is_file(content):
-                setattr(self, name, self._read_file(content))
+            if isinstance(content, str) and self._is_template_file(content):
+                setattr(self, name, self._read_template_file(content))
             elif isinstance(content, list):
                 for position, item in enumerate(content):
-                    if isinstance(item, str) and self._is_file(item):
-                        content[position] = self._read_file(item)
+                    if isinstance(item, str) and self._is_template_file(item):
+                        content[position] = self._read_template_file(item)
         self.prepare_template()
 
     def render_template_fields(self, context: Mapping[str, Any], jinja_env: jinja2.Environment | None = None) -> None:
@@ -100,10 +100,10 @@ class Templater:
             if rendered is not value:
                 setattr(parent, name, rendered)
 
-    def _is_file(self, text: str) -> bool:
+    def _is_template_file(self, text: str) -> bool:
         return bool(self.template_ext) and text.endswith(tuple(self.template_ext))
 
-    def _read_file(self, path: str) -> str:
+    def _read_template_file(self, path: str) -> str:
         environment = self.get_template_env()
         try:
             if environment.loader is None:
@@ -166,7 +166,7 @@ class _Rendering:
         return value
 
     def _render_text(self, text: str) -> Any:
-        is_file = self._templater._is_file(text)
+        is_file = self._templater._is_template_file(text)
         if not is_file and not self._customised and not any(mark in text for mark in _MARKUP):
             return _as_rendered(text)
         environment = self._jinja()

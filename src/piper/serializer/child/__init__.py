@@ -6,6 +6,9 @@ process* per file. The host itself executes nothing of a file's; it enforces wha
 (wall time, memory and number of all processes of a load, amount of output) and ends what is left over.
 
 A loading process has a session, a temporary home and an environment of its own, no descriptors but
-its output and its two sockets, no capabilities, and where the kernel has Landlock no right to write
+its output, its trace and its socket, no capabilities, and where the kernel has Landlock no right to write
 anywhere but in its home, to read beyond system, interpreter and snapshot, or to signal its parents.
+
+By its socket go what came of the file (frames), and, while it is loaded, questions for variables and connections and
+their answers (`line`).
 """

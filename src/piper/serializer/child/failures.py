@@ -6,9 +6,11 @@ import os
 import traceback
 
 from piper.model.errors import AuthorError
+from piper.sdk.execution.masking import mask
 from piper.serializer.protocol import Failed
 
 _OURS = os.path.dirname(__file__) + os.sep
+_ENVIRONMENT = os._Environ.__getitem__.__code__.co_filename
 MOST_TEXT = 16 << 10
 """Characters of a message or a traceback."""
 
@@ -19,7 +21,8 @@ def describe_failure(error: BaseException, root: str) -> Failed:
         # The loader wraps what the file raised; what to show of the way to it is that of the original.
         origin = error.__cause__ if isinstance(error, AuthorError) and error.__cause__ is not None else error
         where, line = _place(error, root)
-        return Failed(_message(error, origin, root)[:MOST_TEXT], _traceback(origin, root)[-MOST_TEXT:], where, line)
+        message, trace = mask(_message(error, origin, root)), mask(_traceback(origin, root))
+        return Failed(message[:MOST_TEXT], trace[-MOST_TEXT:], where, line)
     except Exception:  # the exception is user code too: its __str__ may do anything
         return Failed(f"{type(error).__name__}, which cannot be shown")
 
@@ -28,7 +31,21 @@ def _message(error: BaseException, origin: BaseException, root: str) -> str:
     message = str(error) if isinstance(error, AuthorError) else "".join(traceback.format_exception_only(error)).strip()
     if isinstance(origin, PermissionError) and not str(origin.filename or root).startswith(root):
         message += " (while it is loaded, a file may read its own bundle only: put it there, or name it in `readable`)"
+    name = _missing_variable(origin)
+    if name:
+        message += (
+            f" (while it is loaded, a file sees nothing of the environment but variables and connections: read {name} "
+            f"in the task; or set AIRFLOW_VAR_{name.upper()}, and ask Variable.get({name.lower()!r}))"
+        )
     return message.replace(root + "/", "")
+
+
+def _missing_variable(origin: BaseException) -> str:
+    """The variable of the environment that a file asked for in vain, if that is what it failed of."""
+    if not isinstance(origin, KeyError) or not origin.args or not isinstance(origin.args[0], str):
+        return ""
+    frames = traceback.extract_tb(origin.__traceback__)
+    return origin.args[0] if frames and frames[-1].filename == _ENVIRONMENT else ""
 
 
 def _place(error: BaseException, root: str) -> tuple[str, int]:

@@ -21,6 +21,7 @@ from typing import Never
 
 import piper.sdk
 from piper import compat
+from piper.compat.tables import table_for
 from piper.model.spec import encode_spec
 from piper.sdk import DAG, BaseOperator, task
 from piper.sdk.specs import operator_schemas, spec_of
@@ -48,10 +49,12 @@ FREQUENT = (
     "piper.operators.bash",
     "piper.operators.empty",
     "piper.operators.python",
+    "piper.sdk.execution.lookups",
     "piper.compat.tables.former",
     "piper.compat.tables.language",
     "piper.compat.tables.library",
     "piper.compat.tables.moved",
+    "piper.compat.tables.provided",
 )
 """What most files import besides the language; for those that import `airflow`, the tables of its names."""
 _PR_SET_CHILD_SUBREAPER = 36
@@ -272,6 +275,7 @@ def _rehearse() -> None:
             getattr(piper.sdk, name)
     for module in FREQUENT:
         import_module(module)
+    table_for(former=True)
     compat.install()
     with DAG("rehearsal", schedule="0 0 * * *", start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
         BaseOperator(task_id="first") >> task(_rehearse)()

@@ -20,10 +20,13 @@ import msgspec
 
 from piper import compat, landlock
 from piper.model.errors import InvalidSpec
-from piper.model.spec import TaskSpec, WorkflowSpec, encode_spec
+from piper.model.spec import TaskSpec, WorkflowSpec, encode_spec, encode_task
+from piper.sdk.execution.current import looking_up
+from piper.sdk.execution.masking import mask
 from piper.sdk.loader import load_file
 from piper.sdk.specs import operator_schemas, spec_of
 from piper.serializer.child.failures import describe_failure
+from piper.serializer.child.line import Line
 from piper.serializer.child.watch import Watch
 from piper.serializer.protocol import (
     BUNDLE_ROOT,
@@ -48,7 +51,7 @@ RESOLVED = ("/etc/resolv.conf", "/etc/hosts", "/etc/localtime", "/dev/random", "
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 _PR_SET_PDEATHSIG = 1
 
-_exit, _write = os._exit, os.write  # as they are before a file may replace them
+_exit = os._exit  # as it is before a file may replace it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +68,15 @@ def load_and_exit(load: Load, limits: Limits, hidden: tuple[str, ...], wiring: W
     """In a forked process: load the file, send what came of it, end. Nothing of the host runs here again."""
     status = 1
     try:
-        process = os.getpid()
         _become_its_own(load, wiring)
         _limit(limits, wiring.trace)
         # The names in the root are needed to import from it, whatever of it is hidden.
         landlock.confine(_readable(load, hidden), (*DEVICES, wiring.home), [load.root])
         _announce_exits(wiring.trace)
         watch = Watch(load.root, wiring.trace)
-        for data in _in_portions(_frames(load, watch, wiring.home)):
-            if os.getpid() == process:  # and not a copy that user code has made of us
-                _send(wiring.result, data)
+        line = Line(wiring.result, load.nonce)
+        for data in _in_portions(_frames(load, watch, wiring.home, line)):
+            line.send(data)
         status = 0
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -149,16 +151,17 @@ def _announce_exits(trace: int) -> None:
 # --- the file -----------------------------------------------------------------------------------------
 
 
-def _frames(load: Load, watch: Watch, home: str) -> Iterator[bytes]:
+def _frames(load: Load, watch: Watch, home: str, line: Line) -> Iterator[bytes]:
     """Execute the file; a frame for each workflow, then the report."""
     report: Report
     try:
         compat.install()  # once more, where this load's environment asks for another mode
-        file = load_file(Path(load.root), load.file)
-        for dag in file.dags.values():
-            yield _spec_frame(load, _portable(spec_of(dag, file=load.file), load.root, home))
-        yield frame(Kind.OPERATORS, load.nonce, msgspec.json.encode(operator_schemas(file.dags.values())))
-        report = Loaded(watch.imports(), tuple(file.warnings))
+        with looking_up(line.look_up):
+            file = load_file(Path(load.root), load.file)
+            for dag in file.dags.values():
+                yield _spec_frame(load, _portable(spec_of(dag, file=load.file), load.root, home))
+            yield frame(Kind.OPERATORS, load.nonce, msgspec.json.encode(operator_schemas(file.dags.values())))
+        report = Loaded(watch.imports(), tuple(map(mask, file.warnings)))
     except BaseException as error:  # SystemExit and the like too: it is the file's
         report = describe_failure(error, load.root)
     yield frame(Kind.REPORT, load.nonce, encode_report(report))
@@ -191,7 +194,7 @@ def _portable(spec: WorkflowSpec, root: str, home: str) -> WorkflowSpec:
 
 
 def _portable_task(task: TaskSpec, names: list[tuple[bytes, bytes]]) -> TaskSpec:
-    encoded = msgspec.json.encode(task)
+    encoded = encode_task(task)
     if not any(path in encoded for path, _ in names):
         return task
     return msgspec.structs.replace(msgspec.json.decode(_replaced(encoded, names), type=TaskSpec), code=True)
@@ -205,12 +208,6 @@ def _replaced(encoded: bytes, names: list[tuple[bytes, bytes]]) -> bytes:
 
 def _as_json(path: str) -> bytes:
     return msgspec.json.encode(path)[1:-1]
-
-
-def _send(result: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[_write(result, view) :]
 
 
 def _in_portions(frames: Iterable[bytes]) -> Iterator[bytes]:

@@ -81,7 +81,8 @@ def load_instance(call: Call, connection: Connection, run: AnyRow, task_id: str,
         return row
     known = listings.task_ids_of(connection, run.id)
     if task_id in known:
-        which = "is mapped: say which instance by map_index" if map_index < 0 else f"has no instance {map_index}"
+        is_mapped = "is mapped: say which instance by map_index (--map-index)"
+        which = is_mapped if map_index < 0 else f"has no instance {map_index}"
         raise NotFound(f"task {task_id!r} of run {run.run_id!r} {which}")
     raise Missing(
         f"run {run.run_id!r} of workflow {run.workflow_id!r} has no task {task_id!r}", nearest(task_id, known)

@@ -173,6 +173,8 @@ def delete_workflow(call: CurrentCall, workflow_id: WorkflowId) -> Response:
         now = call.parts.clock.now()
         runs = commands.delete_workflow(connection, workflow_id, now)
         commands.send(connection, workflow_id, None, SpecPublished(workflow_id, stale=True), now)
+        if not row.stale:
+            commands.request_reload(connection, row.bundle, row.file, now)
         return Effect(
             status=204,
             reply=None,
@@ -185,7 +187,7 @@ def delete_workflow(call: CurrentCall, workflow_id: WorkflowId) -> Response:
                     detail={"runs": runs},
                 ),
             ),
-            wake=("scheduler",),
+            wake=("scheduler", "serializer"),
         )
 
     return write(call, delete).response()

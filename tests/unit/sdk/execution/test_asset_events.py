@@ -124,7 +124,7 @@ def test_a_generator_may_yield_metadata(caplog: pytest.LogCaptureFixture) -> Non
         AssetEventOut(ORDERS_DATA, {"rows": 1}),
         AssetEventOut(AssetRef("report", "report"), {"pages": 2}, alias="latest"),
     )
-    assert "the task yielded a int, which is ignored" in caplog.text
+    assert "the task yielded a value of type int, which is ignored" in caplog.text
     assert "is not among the task's outlets" not in caplog.text  # it is, by its alias
 
 

@@ -254,7 +254,9 @@ def test_threads_that_a_task_starts_see_its_context() -> None:
 
 def test_outside_of_a_task_there_is_nobody_to_ask_unless_somebody_is_named() -> None:
     with pytest.raises(RuntimeError, match="nobody to ask here"):
-        current_channel()
+        current_channel().ask(wire.GetXCom("t", "k"))
+    with pytest.raises(KeyError, match="AIRFLOW_VAR_K"):
+        get_variable("k")
     answer_outside_of_tasks(MemoryChannel(variables={"k": "v"}))
     try:
         assert get_variable("k") == "v"

@@ -13,7 +13,7 @@ from piper.sdk import Connection, Variable
 from piper.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError, ErrorType
 from piper.sdk.execution import lookups
 from piper.sdk.execution.accessors import ConnectionAccessor, VariableAccessor
-from piper.sdk.execution.current import answer_outside_of_tasks
+from piper.sdk.execution.current import answer_outside_of_tasks, looking_up
 from piper.sdk.operator import BaseOperator
 from tests.unit.sdk.execution.stage import MemoryChannel, a_dag, error_of, kinds, perform, result_of
 
@@ -94,6 +94,45 @@ def test_the_environment_may_give_a_connection_as_uri_or_json(monkeypatch: pytes
 def test_a_connection_that_is_missing_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(AirflowNotFoundException, match="`gone` isn't defined: create it with"):
         Connection.get("gone")
+
+
+# --- while a file is loaded ---------------------------------------------------------------------
+
+
+def test_while_a_file_is_loaded_it_may_look_something_up_and_do_nothing_else(channel: MemoryChannel) -> None:
+    with looking_up(channel.ask):
+        assert Variable.get("bucket") == "b1"
+        assert Connection.get("warehouse").host == "db"
+        for forbidden in (lambda: Variable.set("bucket", "b2"), lambda: Variable.delete("bucket")):
+            with pytest.raises(RuntimeError, match="nobody to ask here: outside of a task, as at the top level"):
+                forbidden()
+    assert channel.variables["bucket"] == "b1"
+    Variable.set("bucket", "b2")  # who answered before answers again
+    assert channel.variables["bucket"] == "b2"
+
+
+def test_where_no_installation_is_asked_there_are_only_the_variables_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer_outside_of_tasks(None)
+    monkeypatch.setenv("AIRFLOW_VAR_REGION", "north")
+    assert Variable.get("region") == "north"
+    assert Variable.get("bucket", default="b0") == "b0"
+    with pytest.raises(
+        KeyError, match="`piper variables set bucket`, put it into Piper's environment as AIRFLOW_VAR_BUCKET"
+    ):
+        Variable.get("bucket")
+    with pytest.raises(AirflowNotFoundException, match="AIRFLOW_CONN_WAREHOUSE"):
+        Connection.get("warehouse")
+
+
+def test_a_program_that_a_task_has_started_does_not_take_a_default_for_what_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer_outside_of_tasks(None)
+    monkeypatch.setenv("PIPER_FENCE_TOKEN", "1.0")
+    with pytest.raises(RuntimeError, match="a program that a task has started cannot read variables"):
+        Variable.get("bucket", default="b0")
 
 
 # --- in templates -------------------------------------------------------------------------------

@@ -135,6 +135,36 @@ def test_a_failure_on_purpose_is_logged_without_any_frames_of_piper(caplog: pyte
     assert 'templating.py", line' not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda context: object(), "TypeError: cannot store an object of type builtins.object"),
+        (lambda context: float("nan"), "TypeError: nan has no JSON form"),
+        (lambda context: context["ti"].xcom_push(7, "the key is no text"), "TypeError: the key of an XCom is a string"),
+    ],
+    ids=["object", "nan", "key"],
+)
+def test_what_piper_itself_refuses_is_logged_without_any_frames_of_piper(
+    broken: Any, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    perform(a_task(broken))
+    logged = caplog.text.split("Task failed", 1)[1]
+    assert message in logged
+    assert f"{os.sep}piper{os.sep}" not in logged
+
+
+def test_a_template_that_is_not_there_is_logged_without_the_frames_of_jinja(caplog: pytest.LogCaptureFixture) -> None:
+    class FromFile(Work):
+        template_ext = (".txt",)
+
+    with a_dag():
+        task = FromFile(task_id="task", note="absent.txt")
+    perform(task)
+    logged = caplog.text.split("Task failed", 1)[1]
+    assert "TemplateNotFound: 'absent.txt' not found" in logged
+    assert "jinja2/" not in logged
+
+
 def test_secrets_are_masked_in_the_error_and_in_the_rendered_fields() -> None:
     def work(context: Any) -> None:
         mask_secret("hunter22")
