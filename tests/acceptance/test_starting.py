@@ -108,7 +108,7 @@ def test_it_goes_on_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
     site.wait_ready()
     wait_until(lambda: site.items("/workflows"))
     site.did("workflows", "trigger", "one", "--wait")
-    (worker,) = (pid for pid in descendants_of(site.pid) if "piper.worker " in command_of(pid))
+    (worker,) = (pid for pid in descendants_of(site.pid) if "piper.worker\0" in command_of(pid))
     site.publish("two.py", TEXT.replace('"one"', '"two"').replace("import os", "import os, threading") + WITH_A_THREAD)
     wait_until(lambda: len(site.items("/workflows")) == 2)
     site.did("workflows", "trigger", "two", "--wait")
