@@ -70,6 +70,13 @@ def test_a_wait_that_a_person_ends_is_stopped_where_it_runs(site: Site, folder: 
     wait_until((folder / "never.killed").exists, what="on_kill")
 
 
+def test_a_wait_that_ends_with_its_run_says_so(site: Site) -> None:
+    run = site.trigger("held")
+    until_it_waits(site, run["id"], "wait")
+    site.did("runs", "cancel", str(run["id"]))
+    assert [attempt["error"] for attempt in site.ended(run).attempts("wait")] == ["its run was cancelled"]
+
+
 def test_waits_that_fail_are_retried_skipped_or_fail(site: Site) -> None:
     done = site.run("unlucky")
     assert done.states == {"fails": "skipped", "late": "failed", "soft": "skipped"}

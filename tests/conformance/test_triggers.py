@@ -163,7 +163,7 @@ def test_a_try_that_is_ended_while_it_waits_is_noted_unless_its_trigger_has_ende
     cleared, ended = deferred(world, run), deferred(world, run, map_index=1)
     world.report(TriggerFired(ended, end_state=TaskState.SUCCESS))
     with world.database.write() as connection:
-        end_waiting(connection, [cleared, ended], "cleared", NOW)
+        end_waiting(connection, dict.fromkeys([cleared, ended], "cleared"), NOW)
     (first,), (second,) = world.attempts(cleared.instance), world.attempts(ended.instance)
     assert (first.state, first.error, first.ended_at) == (TaskState.FAILED, "cleared", NOW)
     assert (second.state, second.error) == (TaskState.SUCCESS, "")

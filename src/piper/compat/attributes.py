@@ -6,6 +6,7 @@ metadata database answered are there too, and say when they are called that user
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -70,6 +71,7 @@ INSTANCE_ATTRIBUTES: Former = {
     "execution_date": ("dag_run.logical_date", lambda ti: ti.dag_run.logical_date),
     "get_dagrun": ("dag_run", lambda ti: lambda session=None: ti.dag_run),
     "job_id": ("nothing: tasks have no jobs", lambda ti: None),
+    "log": ("logging.getLogger(__name__)", lambda ti: logging.getLogger("airflow.task")),
     "test_mode": ("nothing: a task is not told", lambda ti: False),
 }
 FORMER = {"DAG": DAG_ATTRIBUTES, "DagRun": RUN_ATTRIBUTES, "TaskInstance": INSTANCE_ATTRIBUTES}

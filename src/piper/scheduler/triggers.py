@@ -10,21 +10,23 @@ from sqlalchemy import Connection
 from piper.core.memory import Changes, RunMemory
 from piper.core.triggers import StartTrigger, StopTrigger
 from piper.model.run import Identity
-from piper.store.executions import end_waiting
+from piper.store.executions import RUN_ENDED, end_waiting
 from piper.store.triggers import NewTrigger, write_triggers
 
 
 def apply_trigger_effects(connection: Connection, steps: Iterable[tuple[RunMemory, Changes]], now: datetime) -> None:
     """Write which triggers the batch has started and stopped; one that it started and stopped never was."""
     stopped: list[Identity] = []
-    over: list[Identity] = []
+    over: dict[Identity, str] = {}
     started: dict[Identity, NewTrigger] = {}
     for _, changes in steps:
         for effect in changes.effects:
             if isinstance(effect, StopTrigger):
                 if started.pop(effect.identity, None) is None:
                     stopped.append(effect.identity)
-                    over += [effect.identity] if effect.over else []
+                    if effect.over:
+                        why = RUN_ENDED.get(changes.run.reason, "it was cleared or marked while it waited")
+                        over[effect.identity] = why
             elif isinstance(effect, StartTrigger):
                 run = changes.run
                 started[effect.identity] = NewTrigger(
@@ -40,7 +42,7 @@ def apply_trigger_effects(connection: Connection, steps: Iterable[tuple[RunMemor
                 )
     if stopped or started:
         write_triggers(connection, stopped, started.values(), now)
-        end_waiting(connection, over, "it was cleared or marked while it waited", now)
+        end_waiting(connection, over, now)
 
 
 def concern_the_triggerer(changes: Changes) -> bool:

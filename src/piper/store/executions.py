@@ -390,9 +390,9 @@ _END_WAITING = (
 )
 
 
-def end_waiting(connection: Connection, identities: Iterable[Identity], why: str, now: datetime) -> None:
+def end_waiting(connection: Connection, whys: Mapping[Identity, str], now: datetime) -> None:
     """Note in their attempts that these tries ended while they waited, unless their triggers have ended them."""
-    rows = [{"of_instance": one.instance, "of_try": one.try_number, "at": now, "why": why} for one in identities]
+    rows = [{"of_instance": one.instance, "of_try": one.try_number, "at": now, "why": why} for one, why in whys.items()]
     if rows:
         connection.execute(_END_WAITING, rows)
 
@@ -435,10 +435,11 @@ _LEFT = (
     .where(_instance.id.in_(bindparam("instances", expanding=True)))
 )
 
-_RUN_ENDED = {
+RUN_ENDED = {
     "cancelled": "its run was cancelled",
     "timed_out": "its run took longer than its dagrun_timeout",
 }
+"""What is said of an execution that was ended since its run was, by the run's reason."""
 
 
 def why_left(connection: Connection, identities: Sequence[Identity]) -> dict[Identity, str]:
@@ -452,7 +453,7 @@ def why_left(connection: Connection, identities: Sequence[Identity]) -> dict[Ide
 def _why_left(identity: Identity, row: Row[*tuple[Any, ...]]) -> str:
     if row.try_number != identity.try_number or row.state not in FINISHED:
         return "it was cleared"
-    return _RUN_ENDED.get(row.reason, "it was marked, or another task had failed (fail_fast)")
+    return RUN_ENDED.get(row.reason, "it was marked, or another task had failed (fail_fast)")
 
 
 def end_outlived(

@@ -60,6 +60,13 @@ def list_operators(connection: Connection, teams: Teams, search: str | None, win
     return read_page(connection, statement, OPERATOR_ORDER, window)
 
 
+def operators_called(connection: Connection, name: str, teams: Teams) -> list[str]:
+    """The dotted paths of operators whose class has this name."""
+    statement = select(operator.c.path).distinct().where(operator.c.path.endswith(f".{name}", autoescape=True))
+    statement = _shared(statement, operator.c.team, teams).order_by(operator.c.path).limit(3)
+    return list(connection.execute(statement).scalars())
+
+
 def find_operator(connection: Connection, path: str, teams: Teams) -> AnyRow | None:
     """The operator of that dotted path, or None. Of several bundles that have one, Piper's own or the first."""
     statement = _shared(select(operator).where(operator.c.path == path), operator.c.team, teams)

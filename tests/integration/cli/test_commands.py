@@ -372,5 +372,8 @@ def test_the_cluster_and_the_catalogue_are_shown(piper: Piper, rows: Rows) -> No
     assert "Runs a bash command" in shown[2]
     assert ["bash_command", "yes", "string", "the", "command,"] in [line.split()[:5] for line in shown]
     assert ["env", "no", "object", "or", "null"] in [line.split()[:5] for line in shown]
+    unknown = piper("operators", "show", "Y")
+    assert unknown.code == 3
+    assert "did you mean 'x.Y'?" in unknown.err
     assert "256 shards have no owner" in piper("cluster", "show").err
     assert piper("cluster", "show", "-o", "json").json["members"] == []

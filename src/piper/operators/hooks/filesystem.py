@@ -14,7 +14,8 @@ class FSHook(BaseHook):
     """A folder: the `path` in the extra of a connection of type `fs`.
 
     Arguments:
-        fs_conn_id: id of the connection.
+        fs_conn_id: id of the connection. The default one is `/` as long as nobody has made it, as in Airflow, which
+            makes it for every new installation.
     """
 
     conn_name_attr = "fs_conn_id"

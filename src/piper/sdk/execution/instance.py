@@ -39,7 +39,10 @@ class RuntimeTaskInstance:
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
         self._run: DagRun | None = None
+        self.state: str = TaskState.RUNNING.value
+        """In callbacks how it ended: success, skipped, failed, or up_for_retry."""
         self.end_date: datetime | None = None
+        """In callbacks when it ended."""
         self.rendered_map_index: str | None = None
         """What `map_index_template` gave: the instance's name for people."""
 
@@ -103,11 +106,6 @@ class RuntimeTaskInstance:
     def start_date(self) -> datetime:
         """When user code was first entered in this try."""
         return self._execution.facts.started_at
-
-    @property
-    def state(self) -> str:
-        """Always "running": it is asked while it runs."""
-        return TaskState.RUNNING.value
 
     @property
     def operator(self) -> str:

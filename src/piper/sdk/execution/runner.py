@@ -331,11 +331,15 @@ def _call_back(execution: Execution, event: TaskEvent, error: BaseException | No
     Not the task's callbacks when the task has been ended from outside: whoever did that knows whether it has failed.
     """
     task, context = execution.task, execution.context
+    retried = isinstance(event, Failed) and outcome.is_retried(event, execution.facts.max_tries)
+    if type(event) in _ENDS:  # callbacks say how it ended, and how long it took
+        execution.ti.state = (TaskState.UP_FOR_RETRY if retried else _ENDS[type(event)]).value
+        execution.ti.end_date = datetime.now(UTC)
     if error is not None:
         context["exception"] = error
     if listening.listeners:
         listening.tell(
-            f"on_task_instance_{_ENDS[type(event)]}",
+            f"on_task_instance_{_ENDS[type(event)].value}",
             previous_state=TaskState.RUNNING,
             task_instance=execution.ti,
             error=error,
@@ -346,14 +350,17 @@ def _call_back(execution: Execution, event: TaskEvent, error: BaseException | No
         case Skipped() if task.on_skipped_callback:
             run_callbacks(execution, task.on_skipped_callback, "on_skipped_callback")
         case Failed() if not event.outside:
-            retried = outcome.is_retried(event, execution.facts.max_tries)
             kind = "on_retry_callback" if retried else "on_failure_callback"
             run_callbacks(execution, getattr(task, kind), kind)
             if error is not None and task.email and (task.email_on_retry if retried else task.email_on_failure):
                 notify_by_email(execution, error)
 
 
-_ENDS: dict[type, str] = {Succeeded: "success", Skipped: "skipped", Failed: "failed"}
+_ENDS: dict[type, TaskState] = {
+    Succeeded: TaskState.SUCCESS,
+    Skipped: TaskState.SKIPPED,
+    Failed: TaskState.FAILED,
+}
 
 
 def _report(execution: Execution, event: TaskEvent, started: datetime) -> wire.Report:

@@ -16,6 +16,7 @@ from piper.store.audit import Entry
 from piper.store.listings import AnyRow
 from piper.web.paging import CurrentPaging, Items
 from piper.web.policy import Action, Kind, Permission
+from piper.web.problems import Missing
 from piper.web.routing import Call, CurrentCall, Resource
 from piper.web.writes import Effect, write
 
@@ -125,7 +126,9 @@ def show_operator(call: CurrentCall, path: str) -> OperatorDetails:
     """Show an operator, with the JSON Schema of its arguments."""
     with call.parts.database.read() as connection:
         row = inventory.find_operator(connection, path, call.teams())
-    call.authorise(Kind.OPERATOR, path, row.team if row else None)
+        known = [] if row else inventory.operators_called(connection, path.rpartition(".")[2], call.teams())
+    missing = Missing(f"there is no operator {path!r}: it goes by its dotted path", known)
+    call.authorise(Kind.OPERATOR, path, row.team if row else None, missing)
     assert row is not None
     return OperatorDetails(path=row.path, bundle=row.bundle, team=row.team, schema_=row.schema)
 

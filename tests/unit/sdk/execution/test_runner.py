@@ -297,6 +297,20 @@ def test_a_callback_that_fails_changes_nothing_and_the_others_are_called(caplog:
     assert "oops" in caplog.text
 
 
+def test_callbacks_see_how_and_when_the_task_ended() -> None:
+    seen: list[str] = []
+
+    def note(context: Any) -> None:
+        ti = context["ti"]
+        assert ti.end_date >= ti.start_date
+        seen.append(ti.state)
+
+    perform(a_task(lambda context: context["ti"].state, on_success_callback=note))
+    perform(a_task(raising(AirflowSkipException("no")), on_skipped_callback=note))
+    perform(a_task(raising(ValueError("oops")), on_failure_callback=note))
+    assert seen == ["success", "skipped", "failed"]
+
+
 def test_callbacks_and_work_may_be_coroutines() -> None:
     called: list[str] = []
 
