@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta, Struct
@@ -178,7 +179,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def database_url(self) -> str:
         """Where the metadata database is, with the default filled in."""
-        return self.database.url or f"sqlite:///{self.home / 'piper.db'}"
+        return self.database.url or f"sqlite:///{quote(str(self.home / 'piper.db'))}"
 
     @property
     def dags(self) -> Path:
@@ -248,6 +249,20 @@ class Loaded:
 def home_of(environment: Mapping[str, str]) -> Path:
     """`PIPER_HOME`, absolute, or `~/.piper`."""
     return Path(environment.get("PIPER_HOME") or "~/.piper").expanduser().absolute()
+
+
+def make_folder(folder: Path, name: str) -> None:
+    """Make the folder that the setting `name` says, for this user alone, if it is not there.
+
+    Raises:
+        InvalidSetting: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSetting(
+            f"{folder} cannot be made ({error.strerror}): let {name} be a folder that this user may write"
+        ) from error
 
 
 def load_settings(

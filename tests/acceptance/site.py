@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,16 +70,20 @@ class Site:
 
     Arguments:
         folder: holds its home and, unless they are elsewhere, its workflow files.
+        started_by: a command that starts the server in its own way; it gets the server's as arguments.
         settings: `PIPER_…` and other variables of the server.
     """
 
-    def __init__(self, folder: Path, *, dags: Path | None = None, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *, dags: Path | None = None, started_by: Sequence[str] = (), **settings: str
+    ) -> None:
         self.home = folder / "home"
         self.dags = dags or folder / "dags"
         self.dags.mkdir(parents=True, exist_ok=True)
         self.log = folder / "server.log"
         self.environment = clean_environment(PIPER_HOME=str(self.home))
         self._settings = settings
+        self._started_by = started_by
         self.process: subprocess.Popen[bytes] | None = None
         self._api: httpx.Client | None = None
 
@@ -90,10 +94,10 @@ class Site:
         self.launch()
         self.wait_ready()
 
-    def launch(self) -> None:
+    def launch(self, *options: str) -> None:
         """Start `piper standalone`."""
         (self.home / "address").unlink(missing_ok=True)
-        command = [PIPER, "standalone", "--dags", str(self.dags), "--port", "0"]
+        command = [*self._started_by, PIPER, "standalone", "--dags", str(self.dags), "--port", "0", *options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=self.environment | self._settings, stdout=log, stderr=log, stdin=subprocess.DEVNULL

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,13 @@ FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 PATIENCE = 20.0
 
 
+class Term(Owning):
+    """As of the sole owner of a file: whoever was taken over owns nothing any more."""
+
+    def forget(self, fence: Fence, shards: Collection[int]) -> None:
+        self.present = None
+
+
 class Machine:
     """An executor with a local backend, running."""
 
@@ -43,10 +50,11 @@ class Machine:
         self._names = count(1)
         clock = SystemClock()
         self.lane = Lane("engine")
+        self.term = Term(fence)
         self.backend = LocalBackend(
-            world.database, clock, world.api.handle, self.launch, "w", 8, world.wakeups, self.lane
+            world.database, clock, world.api.handle, self.launch, "w", 8, self.term, world.wakeups, self.lane
         )
-        self.service = ExecutorService(world.database, clock, world.tokens, self.backend, Owning(fence), world.wakeups)
+        self.service = ExecutorService(world.database, clock, world.tokens, self.backend, self.term, world.wakeups)
         self.lane.host(self.service)
         self.lane.start()
         self.backend.start()
@@ -160,6 +168,19 @@ def test_what_ran_when_the_whole_machine_went_down_is_lost_at_the_next_start(mac
     machine.world.start(orphan, worker="w")
     machine.backend.start()
     machine.eventually(lambda: machine.world.events() == [Lost(orphan, "the process that hosted its worker ended")])
+
+
+def test_who_was_taken_over_declares_nothing_lost_and_starts_no_worker(machine: Machine) -> None:
+    machine.eventually(lambda: machine.processes)
+    with machine.world.database.write() as connection:
+        connection.exec_driver_sql("UPDATE shard SET owner = 'other', epoch = 2")
+    of_another = machine.world.add_instance(machine.world.add_run())
+    machine.world.start(of_another, worker="w")
+    os.kill(machine.processes[0].pid, signal.SIGKILL)
+    machine.eventually(lambda: machine.term.fence() is None)
+    machine.stop()
+    assert machine.world.events() == [], "what runs under that name runs on another's worker"
+    assert len(machine.processes) == 1
 
 
 def test_a_stop_lets_the_worker_report_what_it_ends(machine: Machine) -> None:

@@ -12,6 +12,7 @@ import click
 
 from piper import __version__
 from piper.cli.failures import Code, Failure, failure_of, suggestion
+from piper.cli.inherited import settle
 from piper.model.errors import PiperError
 from piper.model.nearest import nearest
 
@@ -138,6 +139,7 @@ def piper(context: click.Context, server: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Run the command line and end the process with its exit code."""
+    settle()
     try:
         code = piper.main(arguments, prog_name="piper", standalone_mode=False)
     except click.exceptions.Abort:

@@ -13,6 +13,7 @@ def started_settings(
 ) -> Settings:
     """The settings of this process, with logging to standard error as they say. Raises InvalidSetting."""
     settings = load_settings(environment, options).settings
+    os.umask(0o077)  # what a service writes is for its user alone, whoever started it
     from piper.telemetry import configure_logging  # lazy: it loads the metrics
 
     configure_logging(settings.core.log_level)

@@ -216,7 +216,7 @@ def _running(settings: Settings, file: Path) -> Iterator[Instance]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM ends this command as Ctrl-C does, so that the instance is stopped and the home removed."""
+    """SIGTERM, and a terminal that is closed, end this command as Ctrl-C does: instance stopped, home removed."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -224,11 +224,13 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else [])]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _cancel_after(

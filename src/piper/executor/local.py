@@ -16,11 +16,13 @@ import threading
 from collections.abc import Callable, Sequence
 
 from piper.executor.lost_workers import lose_all_on
+from piper.executor.service import Term
 from piper.lane import Lane
-from piper.model.errors import PiperError
+from piper.model.errors import FenceLost, PiperError
+from piper.model.ids import EXECUTOR_SHARD
 from piper.model.run import Identity
 from piper.model.wire import Cancel, Dispatch
-from piper.service import Clock, Wakeups
+from piper.service import POLL_SECONDS, Clock, Wakeups
 from piper.store.database import Database
 from piper.task_api.pipe import Handle, PipeConnection
 
@@ -49,6 +51,8 @@ class LocalBackend:
             SIGTERM it ends and reports what it runs; at the end of the connection it kills that. It exits after both.
         worker: the name under which that supervisor speaks, the same after a restart and nobody else's.
         slots: executions that it may hold at once.
+        term: this process's ownership. While that lets it begin nothing, no worker is started here; and only who leads
+            the executor declares lost what runs under that name: after a take-over it runs on another's worker.
         wakeups: "executor" is notified when a supervisor has come, "scheduler" when executions were lost.
         lane: serves the connection.
     """
@@ -61,6 +65,7 @@ class LocalBackend:
         launch: Launch,
         worker: str,
         slots: int,
+        term: Term,
         wakeups: Wakeups,
         lane: Lane,
     ) -> None:
@@ -70,6 +75,7 @@ class LocalBackend:
         self._launch = launch
         self._worker = worker
         self._slots = slots
+        self._term = term
         self._wakeups = wakeups
         self._lane = lane
         self._arrivals = 0
@@ -123,6 +129,9 @@ class LocalBackend:
         # A supervisor ends with the process that hosts it, and what remained is ended by the next one as it starts.
         self._lose("the process that hosted its worker ended")
         while not self._stopping.is_set():
+            if self._term.fence() is None:
+                self._stopping.wait(POLL_SECONDS)
+                continue
             begun = self._clock.monotonic()
             try:
                 self._run_one()
@@ -161,9 +170,16 @@ class LocalBackend:
     def _lose(self, error: str) -> None:
         """Declare lost what ran here; when the database cannot be used, as soon as it can."""
         while True:
+            owned = self._term.fence()
+            if owned is None or EXECUTOR_SHARD not in owned.epochs:
+                return
+            fence = owned.only([EXECUTOR_SHARD])
             try:
-                with self._database.write() as connection:
+                with self._database.fenced(fence) as connection:
                     lost = lose_all_on(connection, self._worker, error, self._clock)
+            except FenceLost as taken:
+                self._term.forget(fence, taken.shards)
+                return
             except Exception as failure:
                 report = log.warning if isinstance(failure, PiperError) else log.exception
                 report("what ran on the local worker cannot be declared lost yet: %s", failure)

@@ -9,6 +9,7 @@ file: Airflow's meaning.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -65,6 +66,9 @@ class BundleLimits:
     files: int = 20_000
     bytes: int = 512 << 20
 
+
+OWN_FAULTS = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG})
+"""Of one file or folder, and none of its bundle's; what else goes wrong, a disk for example, concerns it all."""
 
 DEFAULT_LIMITS = BundleLimits()
 
@@ -195,30 +199,41 @@ class FolderScanner:
             if not _is_text(name):  # manifests are JSON, and a task could not be told of it
                 found.left_out[path.encode(errors="backslashreplace").decode()] = "its name is not UTF-8"
                 continue
-            linked = entry.is_symlink()
-            true_path = os.path.realpath(entry.path) if linked else entry.path
-            if linked and not self._within(true_path):
-                found.left_out[path] = "it links to a place outside of the bundle"
+            try:
+                self._visit(entry, path, left_out, unloaded, found, above)
+            except FileNotFoundError:  # gone since it was listed, or a link to nothing
                 continue
-            is_folder = entry.is_dir()
-            if self._matches(LEFT_OUT, left_out, path + "/" if is_folder else path):
-                continue
-            if not is_folder:
-                with suppress(FileNotFoundError):  # gone since it was listed, or a link to nothing
-                    self._note(entry.stat(), path, found)
-                if name.endswith(".py") and self._matches(NOT_LOADED, unloaded, path):
-                    found.unloaded.add(path)
-            elif true_path in self._hidden:
-                continue
-            elif linked and true_path in above:
-                found.left_out[path] = "it links to a folder that it is in"
-            else:
-                try:
-                    self._walk(entry.path, path + "/", left_out, unloaded, found, (*above, true_path))
-                except FileNotFoundError:  # gone since it was listed
-                    continue
-                except PermissionError as error:
-                    found.left_out[path] = f"it cannot be read: {error.strerror}"
+            except OSError as error:
+                if error.errno not in OWN_FAULTS:
+                    raise
+                found.left_out[path] = f"it cannot be read: {error.strerror}"
+
+    def _visit(
+        self,
+        entry: os.DirEntry[str],
+        path: str,
+        left_out: Rules,
+        unloaded: Rules,
+        found: _Found,
+        above: tuple[str, ...],
+    ) -> None:
+        """Note a file, or what is in a folder. Raises OSError where it cannot be looked at."""
+        linked = entry.is_symlink()
+        true_path = os.path.realpath(entry.path) if linked else entry.path
+        if linked and not self._within(true_path):
+            found.left_out[path] = "it links to a place outside of the bundle"
+            return
+        is_folder = entry.is_dir()
+        if self._matches(LEFT_OUT, left_out, path + "/" if is_folder else path):
+            return
+        if not is_folder:
+            self._note(entry.stat(), path, found)
+            if path.endswith(".py") and self._matches(NOT_LOADED, unloaded, path):
+                found.unloaded.add(path)
+        elif linked and true_path in above:
+            found.left_out[path] = "it links to a folder that it is in"
+        elif true_path not in self._hidden:
+            self._walk(entry.path, path + "/", left_out, unloaded, found, (*above, true_path))
 
     def _note(self, seen: os.stat_result, path: str, found: _Found) -> None:
         if not stat.S_ISREG(seen.st_mode):

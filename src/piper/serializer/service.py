@@ -174,7 +174,7 @@ class SerializerService(Service):
             self._forget()
             return POLL_SECONDS
         try:
-            if fence.epochs[SERIALIZER_SHARD] != self._epoch:
+            if fence.epochs[SERIALIZER_SHARD] != self._epoch or self._lacks_a_snapshot():
                 self._begin(fence)
             self._look(fence)
             self._start_loads()
@@ -206,6 +206,7 @@ class SerializerService(Service):
     def _begin(self, fence: Fence) -> None:
         """A new term: read what is written, look at everything."""
         self._forget()
+        self._snapshots.prepare()
         self._publisher.read(self._bundles)
         self._tell_owners(self._publisher.introduce(self._bundles, fence, self._clock.now()))
         self._followed = [
@@ -219,6 +220,16 @@ class SerializerService(Service):
         ]
         self._next_clean = self._clock.monotonic() + CLEAN_SECONDS
         self._epoch = fence.epochs[SERIALIZER_SHARD]
+
+    def _lacks_a_snapshot(self) -> bool:
+        """Whether somebody has removed what tasks run from: it is made again, from what the folders hold now."""
+        names = {one.tree.snapshot for one in self._followed if one.tree.snapshot}
+        gone = [name for name in names if not self._snapshots.path_of(name).is_dir()]
+        if gone:
+            log.error(
+                "%s has been removed: it is made again", ", ".join(str(self._snapshots.path_of(it)) for it in gone)
+            )
+        return bool(gone)
 
     def _forget(self) -> None:
         """End what is being loaded; remember nothing."""
@@ -243,6 +254,7 @@ class SerializerService(Service):
     def _look_at(self, followed: _Followed, fence: Fence, *, asked: bool) -> None:
         """Scan one bundle; if it is not what it was, make its snapshot."""
         started, now = self._clock.monotonic(), self._clock.now()
+        before = followed.scan
         if asked:
             self._publisher.reread(followed.bundle)
         try:
@@ -258,7 +270,9 @@ class SerializerService(Service):
             followed.trouble = ""
             followed.retry |= asked
         finished = self._clock.monotonic()
-        followed.next_scan = finished + max(self._scan_seconds, SCAN_SHARE * (finished - started))
+        # Where something has changed files were read, which says nothing of what the next look will take.
+        cost = finished - started if followed.scan is before else 0.0
+        followed.next_scan = finished + max(self._scan_seconds, SCAN_SHARE * cost)
 
     def _adopt(self, followed: _Followed, scan: Scan, fence: Fence, now: datetime) -> None:
         """What was scanned becomes the snapshot that the bundle runs from."""

@@ -43,6 +43,10 @@ class SnapshotStore:
         self.home = home.resolve()
         self.blobs = self.home / "blobs"
         self.trees = self.home / "snapshots"
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Have the folders that all lies in, and nothing half made in them."""
         for folder in (self.blobs, self.trees):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._remove_leftovers()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
 
 from piper.model.errors import Invalid
 from piper.model.spec import Json
@@ -28,9 +29,12 @@ async def read_json(request: RequestWithCheckedBody) -> bytes:
 
     Raises:
         HTTPException: 415, it is not declared as JSON, which a page of another site could also send.
-        Invalid: see `decode_body`.
+        Invalid: it does not arrive whole; or see `decode_body`.
     """
-    body = await request.body()
+    try:
+        body = await request.body()
+    except ClientDisconnect as error:
+        raise Invalid("the connection ended before the body did") from error
     if body:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":

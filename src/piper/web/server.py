@@ -16,11 +16,16 @@ from fastapi import FastAPI
 
 from piper.model.errors import InvalidSetting, SystemFault
 from piper.settings import Settings
+from piper.web.connections import Connection
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 3
+_QUEUED = 2048
+"""Connections that the kernel keeps for us."""
+_ACCEPTED_AT_ONCE = 16
+"""For asyncio, the backlog is also how many it accepts before anybody may count them: `piper.web.connections` must."""
 
 
 class WebServer:
@@ -64,6 +69,8 @@ class WebServer:
             h11_max_incomplete_event_size=64 << 10,
             lifespan="off",
             ws="none",
+            http=Connection,
+            backlog=_ACCEPTED_AT_ONCE,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, args=(sock,), name=self.name, daemon=True)
@@ -98,6 +105,7 @@ class WebServer:
             serving = asyncio.ensure_future(server.serve(sockets=[sock]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.005)  # uvicorn says nowhere else that it listens
+            sock.listen(_QUEUED)  # uvicorn has made it shorter
             self._ready.set()
             await serving
 
@@ -118,7 +126,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
-        sock.listen(2048)
+        sock.listen(_QUEUED)
     except OSError as error:
         sock.close()
         raise InvalidSetting(

@@ -6,17 +6,19 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from piper.model.errors import InvalidSetting
 from piper.serializer.bundles import Bundle
-from piper.settings import Settings
+from piper.settings import Settings, make_folder
 from piper.wiring.system import Part, System
 from piper.wiring.triggerer import LoneTriggerer
 
 
 def run_standalone(settings: Settings, *, take_over: bool = False) -> None:
     """Serve everything on this machine until told to stop (SIGTERM, Ctrl-C)."""
-    settings.dags.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(settings.home, "PIPER_HOME")
+    make_folder(settings.dags, "serializer.dags")
     bundle = Bundle(
         name="dags",
         team=settings.core.team,
@@ -39,13 +41,16 @@ def run_service(name: str, settings: Settings) -> None:
 
 
 def _serve_until_told(part: Part, words: Callable[[], str]) -> None:
-    """Start, say so, and stop at SIGTERM or Ctrl-C."""
+    """Start, say so, and stop at SIGTERM, at Ctrl-C, or when the terminal is closed."""
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # `nohup` has SIGHUP ignored: what it starts is to outlive the terminal. Otherwise its end is a reason to stop.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: stopping.set())
     part.start()
     try:
-        print(words(), file=sys.stderr, flush=True)
+        with suppress(OSError):  # whoever read this may have gone
+            print(words(), file=sys.stderr, flush=True)
         stopping.wait()
     finally:
         part.stop()

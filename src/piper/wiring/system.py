@@ -37,7 +37,7 @@ from piper.serializer.bundles import Bundle
 from piper.serializer.service import SerializerService
 from piper.serializer.snapshots import SnapshotStore
 from piper.service import SystemClock, Wakeups
-from piper.settings import Settings
+from piper.settings import Settings, make_folder
 from piper.store.alone import begin_alone
 from piper.store.database import Database
 from piper.store.migrations import migrate
@@ -57,7 +57,7 @@ from piper.web.retention import Leftovers, Retention
 from piper.web.server import WebServer
 from piper.web.tokens import authenticator, ensure_token
 from piper.wiring.told import WORKER, loader_of, trigger_options_of, worker_settings_of
-from piper.worker.launch import launch
+from piper.worker.launch import end_worker, launch
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class System:
     ) -> None:
         self.settings = settings
         home = settings.home
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(home, "PIPER_HOME")
         self._take_over = take_over
         self._clock = SystemClock()
         self._wakeups = Wakeups()
@@ -120,6 +120,7 @@ class System:
             partial(launch, worker_settings_of(settings), {**os.environ, **settings.for_files}),
             WORKER,
             settings.executor.parallelism,
+            self._ownerships["executor"],
             self._wakeups,
             self._lane,
         )
@@ -276,6 +277,7 @@ class System:
             migrate(self._database)
             if self._take_over and isinstance(ownership, SoleOwner):
                 ownership.take_over()
+                end_worker(worker_settings_of(self.settings))
             ownership.start()
             self._started.append(ownership)
         with self._database.read() as connection:

@@ -8,7 +8,9 @@ import sys
 
 import msgspec
 
+from piper.model.errors import InvalidSetting
 from piper.worker.environment import task_environment
+from piper.worker.remarks import remark
 from piper.worker.settings import WorkerSettings
 from piper.worker.supervisor import Supervisor
 
@@ -20,12 +22,16 @@ def main(arguments: list[str]) -> int:
         assert (first, second) == ("--fd", "--settings")
         server, told = int(descriptor), msgspec.json.decode(settings, type=WorkerSettings)
     except (AssertionError, ValueError) as error:
-        print(f"usage: python -m piper.worker --fd N --settings JSON ({error})", file=sys.stderr)
+        remark(f"usage: python -m piper.worker --fd N --settings JSON ({error})")
         return 2
     os.set_inheritable(server, False)
     os.set_blocking(server, False)
     os.umask(0o077)
-    supervisor = Supervisor(told, server, task_environment(dict(os.environ)))
+    try:
+        supervisor = Supervisor(told, server, task_environment(dict(os.environ)))
+    except (InvalidSetting, OSError) as error:
+        remark(f"the worker cannot start: {error}")
+        return 1
     # Nothing here makes cycles that matter; collections would only add pauses.
     gc.collect()
     gc.freeze()

@@ -1,16 +1,20 @@
-"""Starting a worker from another process of this host, connected to it."""
+"""Starting a worker from another process of this host, connected to it; and ending one that is connected to nobody."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 
 from piper.worker.environment import task_environment
+from piper.worker.processes import holders_of
+from piper.worker.register import register_file
 from piper.worker.settings import WorkerSettings
 
 
@@ -45,3 +49,13 @@ def launch(
             start_new_session=True,
         )
     return process, ours
+
+
+def end_worker(settings: WorkerSettings) -> None:
+    """Kill the worker of that name and home, if one runs: its server stands still, so that nobody else ends it.
+
+    What it ran ends with it, and its successor announces it lost.
+    """
+    for pid in holders_of(register_file(settings)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

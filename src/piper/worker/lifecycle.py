@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from piper.worker.pace import YOUNG_PER_PROCESSOR, Pace
 from piper.worker.poller import Link
 from piper.worker.processes import resident_bytes
 from piper.worker.register import Register, Row
+from piper.worker.remarks import remark
 from piper.worker.settings import WorkerSettings, three_quarters_of_memory
 from piper.worker.zygotes import NO_CODE, Nursery, Zygote
 
@@ -329,7 +329,7 @@ class Lifecycle:
         if problem is None or problem.kind == "stale":
             self.forget(execution)
             return
-        print(f"{execution.identity}: its report was refused: {problem.kind}: {problem.message}", file=sys.stderr)
+        remark(f"{execution.identity}: its report was refused: {problem.kind}: {problem.message}")
         if execution.refused:
             self.forget(execution)
             return
@@ -383,7 +383,7 @@ class Lifecycle:
             log.note(error)
         log.close()
         if log.lost:
-            print(f"{execution.grant.log}: {log.lost:,} bytes could not be written: {log.trouble}", file=sys.stderr)
+            remark(f"{execution.grant.log}: {log.lost:,} bytes could not be written: {log.trouble}")
         execution.log = None
 
 

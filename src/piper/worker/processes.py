@@ -98,6 +98,29 @@ def kill_marked(mark: str) -> int:
     return killed
 
 
+def holders_of(path: str) -> list[int]:
+    """The other processes that have this file open, as far as this user may see."""
+    holders = []
+    try:
+        wanted = os.stat(path)
+    except FileNotFoundError:
+        return []
+    for name in os.listdir("/proc"):
+        if not name.isdecimal() or int(name) == os.getpid():
+            continue
+        with suppress(OSError):
+            if any(_is_same(f"/proc/{name}/fd/{number}", wanted) for number in os.listdir(f"/proc/{name}/fd")):
+                holders.append(int(name))
+    return holders
+
+
+def _is_same(path: str, wanted: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), wanted)
+    except OSError:  # closed meanwhile
+        return False
+
+
 def signal_name(number: int) -> str:
     """`SIGKILL` for 9, and so on."""
     try:

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from piper.model.errors import InvalidSetting
 from piper.model.run import Identity
+from piper.worker.settings import WorkerSettings
 
 HEAD_BYTES = 4096
 ROW_BYTES = 1024
@@ -30,6 +31,11 @@ ROWS = 4096
 
 LOCK_SECONDS = 15.0
 """How long a predecessor that is about to end is waited for."""
+
+
+def register_file(settings: WorkerSettings) -> str:
+    """Where the register of a worker lies."""
+    return os.path.join(settings.home, "run", f"{settings.name}.register")
 
 
 class Head(Struct, frozen=True):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from contextlib import suppress
 from types import FrameType
@@ -25,7 +24,8 @@ from piper.worker.contact import Contact
 from piper.worker.conversations import Conversations
 from piper.worker.lifecycle import LOST_CONTACT, Lifecycle
 from piper.worker.poller import Link, Poller
-from piper.worker.register import Head, Register
+from piper.worker.register import Head, Register, register_file
+from piper.worker.remarks import remark
 from piper.worker.settings import WorkerSettings
 from piper.worker.watch import Watch
 from piper.worker.zygotes import Nursery
@@ -60,7 +60,7 @@ class Supervisor:
         self._settings = settings
         self._poller = Poller()
         self._server = Link(server, self._poller, self._received, self._server_gone)
-        self._register = Register(os.path.join(settings.home, "run", f"{settings.name}.register"))
+        self._register = Register(register_file(settings))
         end_worker(self._register.predecessor)
         self._head = new_head(settings.name)
         left = self._register.left
@@ -115,7 +115,7 @@ class Supervisor:
                 self._lifecycle.dispatched(message, now)
 
     def _server_gone(self, why: str) -> None:
-        print(f"the server has closed the connection{why and f': {why}'}", file=sys.stderr)
+        remark(f"the server has closed the connection{why and f': {why}'}")
         self._over = True
 
     def _replied(self, reply: RawReply, now: float) -> None:
@@ -137,7 +137,7 @@ class Supervisor:
 
     def _beat_answered(self, reply: RawReply, sent: float, now: float) -> None:
         if reply.problem is not None:
-            print(f"a heartbeat was refused: {reply.problem.kind}: {reply.problem.message}", file=sys.stderr)
+            remark(f"a heartbeat was refused: {reply.problem.kind}: {reply.problem.message}")
             self._contact.failed()
             return
         self._contact.answered(sent)
@@ -206,7 +206,10 @@ def new_head(name: str) -> Head:
     """Make what a worker has of its own on this machine."""
     unique = os.urandom(8).hex()
     # Not below PIPER_HOME: its path may be too long for the sockets that libraries put into temporary folders.
-    temporary = f"{os.environ.get('TMPDIR') or '/tmp'}/piper-{unique}"  # noqa: S108, the name cannot be guessed
+    # A TMPDIR that is not there is passed over, as everywhere (`tempfile`, `mktemp -t`).
+    told = os.environ.get("TMPDIR", "")
+    folder = told if os.path.isabs(told) and os.access(told, os.W_OK | os.X_OK) else "/tmp"  # noqa: S108
+    temporary = f"{folder}/piper-{unique}"  # the name cannot be guessed
     os.mkdir(temporary, 0o700)
     return Head(mark=f"{MARK}={name}.{unique}", temporary=temporary, cgroup=make_cgroup(f"piper-{unique}"))
 

@@ -20,6 +20,7 @@ from piper.worker import control, processes
 from piper.worker.children import Child
 from piper.worker.executions import Execution, why_it_ended
 from piper.worker.poller import Poller
+from piper.worker.remarks import remark
 from piper.worker.settings import WorkerSettings
 
 NO_CODE = CodeRef()
@@ -227,7 +228,7 @@ class Nursery:
             self.bury(zygote)
         elif parent == zygote.pid:
             if not child.stuck:
-                print(f"process {child.pid} was killed and does not end (state {state})", file=sys.stderr)
+                remark(f"process {child.pid} was killed and does not end (state {state})")
                 child.stuck = True
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
@@ -396,7 +397,7 @@ class Nursery:
                 self._loaded(zygote, message)
             elif isinstance(message, control.CannotFork):
                 if not zygote.struggles:
-                    print(f"no process can be made for {zygote.code.file}: {message.error}", file=sys.stderr)
+                    remark(f"no process can be made for {zygote.code.file}: {message.error}")
                 zygote.struggles = True
                 zygote.asked_at = time.monotonic()
             else:
@@ -407,7 +408,7 @@ class Nursery:
         zygote.asked -= 1
         zygote.asked_at = time.monotonic()
         if len(descriptors) < 2:  # this process has as many as it may have
-            print(f"child {pid} is sent away: there are no descriptors left to speak with it", file=sys.stderr)
+            remark(f"child {pid} is sent away: there are no descriptors left to speak with it")
             for descriptor in descriptors:
                 os.close(descriptor)
             self._send(zygote, control.Signal(pid, signal.SIGKILL))
@@ -435,7 +436,7 @@ class Nursery:
             zygote.ready = zygote.ended = True
             self._listener.zygote_ready(zygote)
             return
-        print(f"{zygote.code.file} is loaded anew for each of its tasks: {message.unfit}", file=sys.stderr)
+        remark(f"{zygote.code.file} is loaded anew for each of its tasks: {message.unfit}")
         self._unfit.add(zygote.code)
         self._zygotes.pop(zygote.code, None)
         other = self.zygote_for(NO_CODE, zygote.used)

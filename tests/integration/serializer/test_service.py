@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from sqlalchemy import select
@@ -172,6 +173,28 @@ def test_nothing_is_loaded_or_written_while_nothing_changes(office: Office) -> N
     for _ in range(5):
         assert office.settle() == set()
     assert commits == []
+
+
+def test_a_look_that_had_to_read_files_does_not_put_off_the_next(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = SnapshotStore.keep
+
+    def slowly(store: SnapshotStore, file: BinaryIO) -> tuple[str, int]:
+        office.clock.advance(1.0)
+        return keep(store, file)
+
+    monkeypatch.setattr(SnapshotStore, "keep", slowly)
+    office.settle(a=defining("w"))
+    assert office.settle(a=defining("v")) == {"a"}, "two seconds later"
+
+
+def test_a_snapshot_that_somebody_removed_is_made_again(office: Office) -> None:
+    office.settle(a=defining("w"))
+    shutil.rmtree(office.home / "snapshots")
+    shutil.rmtree(office.home / "blobs")
+    assert office.settle() == set()
+    assert (office.snapshot_of("w") / "a.py").read_text() == defining("w")
 
 
 def test_a_restart_loads_nothing_that_is_published(office: Office, sqlite_url: str) -> None:

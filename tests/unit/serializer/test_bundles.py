@@ -172,6 +172,14 @@ def test_links_within_the_bundle_are_followed_except_in_circles(folder: Path) ->
     assert scanned(folder) == {"real/a.py", "alias/a.py", "b.py"}
 
 
+def test_a_link_to_itself_is_its_own_fault_and_leaves_the_others(folder: Path) -> None:
+    (folder / "a.py").write_text(DAG)
+    (folder / "self.py").symlink_to("self.py")
+    found = FolderScanner(folder, stream_hash).scan()
+    assert set(found.manifest) == {"a.py"}
+    assert found.left_out["self.py"].startswith("it cannot be read")
+
+
 def test_a_file_that_turns_into_a_link_out_is_not_read(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import anyio
-from fastapi import Query
+from fastapi import Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
@@ -29,6 +29,7 @@ from piper.web.paging import CurrentPaging, Items, Paging, chosen_order
 from piper.web.policy import Action, Kind, Permission
 from piper.web.resources.loading import RunNumber, WorkflowId, load_run, load_run_by_name, load_spec, load_workflow
 from piper.web.routing import PREFIX, Call, CurrentCall, Resource
+from piper.web.streams import Streams
 from piper.web.writes import Effect, write
 
 READ = Permission(Action.READ, Kind.RUN)
@@ -211,17 +212,19 @@ def show_run(call: CurrentCall, run: RunNumber) -> RunDetails:
 @resource.get("/runs/{run}/wait", READ)
 async def wait_for_run(
     call: CurrentCall,
+    request: Request,
     run: RunNumber,
     timeout: Annotated[float, Query(ge=0, le=_LONGEST_WAIT, description="Seconds.")] = 30.0,
 ) -> RunDetails:
-    """Answer when a run has ended, or after a time with the run as it then is."""
+    """Answer when a run has ended, or after a time with the run as it then is; also when the server stops."""
     clock = call.parts.clock
+    streams: Streams = request.app.state.streams
     deadline = clock.monotonic() + timeout
     pause = _FIRST_LOOK
     while True:
         details = await run_in_threadpool(show_run, call, run)
         left = deadline - clock.monotonic()
-        if details.state.finished or left <= 0:
+        if details.state.finished or left <= 0 or streams.closing:
             return details
         await anyio.sleep(min(pause, left))
         pause = min(1.5 * pause, _LONGEST_LOOK)
