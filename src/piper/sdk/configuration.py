@@ -1,8 +1,8 @@
 """`conf`: settings as Airflow's code asks for them, `conf.get("section", "key", fallback=…)`.
 
 User code never reads the installation's settings. What there is to find are the environment variables
-`AIRFLOW__SECTION__KEY` (and `PIPER__SECTION__KEY`, which come first) of the task's own process, and the
-fallback.
+`AIRFLOW__SECTION__KEY` (and `PIPER__SECTION__KEY`, which come first) of the process, and the fallback;
+`core.dags_folder` is the root of the bundle.
 """
 
 from __future__ import annotations
@@ -29,6 +29,15 @@ _DEFAULTS = {
 """What Airflow's own files ask for without a fallback."""
 
 
+def _default(section: str, key: str) -> Any:
+    """What there is without a setting; NOTSET if there is nothing."""
+    if (section, key) == ("core", "dags_folder"):
+        from piper.sdk.loader import bundle_root  # asked for by few
+
+        return bundle_root() or NOTSET
+    return _DEFAULTS.get((section, key), NOTSET)
+
+
 class Configuration:
     """Settings by section and key, from the environment."""
 
@@ -43,11 +52,12 @@ class Configuration:
             if text is not None:
                 return text
         if fallback is NOTSET:
-            fallback = _DEFAULTS.get((section, key), NOTSET)
+            fallback = _default(section.lower(), key.lower())
         if fallback is NOTSET:
+            variable = f"AIRFLOW__{section.upper()}__{key.upper()}"
             raise AirflowConfigException(
-                f"section/key [{section}/{key}] not found in config: set AIRFLOW__{section.upper()}__{key.upper()} "
-                "where the task runs, or give a fallback, as a file needs at its top level"
+                f"section/key [{section}/{key}] not found in config: set {variable} where the task runs (for the top "
+                f"level of a file, have {variable} named in the setting serializer.environment), or give a fallback"
             )
         return fallback
 

@@ -99,6 +99,8 @@ def use_import_layer(layer: ImportLayer | None) -> None:
 
 _modules_of: dict[str, set[str]] = {}
 """Root → modules that earlier loads in this process imported from it."""
+_root = ""
+"""That of the last load."""
 
 
 def load_file(root: Path, file: str, *, dag_id: str | None = None, task_id: str | None = None) -> LoadedFile:
@@ -115,7 +117,9 @@ def load_file(root: Path, file: str, *, dag_id: str | None = None, task_id: str 
     Raises:
         AuthorError: it cannot be read or executed, or two of its DAGs have the same id.
     """
+    global _root
     root = root.resolve()
+    _root = str(root)
     path = root / file
     _forget_modules(str(root))
     before = set(sys.modules)
@@ -136,6 +140,11 @@ def load_file(root: Path, file: str, *, dag_id: str | None = None, task_id: str 
         warnings=[*(_warning_text(one, root) for one in caught), *_never_mapped(loading, file)],
         imported=sorted(os.path.relpath(name, root) for name in imported.values()),
     )
+
+
+def bundle_root() -> str:
+    """The folder that this process has loaded from last; empty if it has loaded no file."""
+    return _root
 
 
 def module_name(file: str) -> str:

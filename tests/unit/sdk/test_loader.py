@@ -110,6 +110,14 @@ def test_a_dag_made_by_a_helper_elsewhere_is_of_the_line_that_called_it(bundle: 
     assert spec_of(loaded.dags["d"], file="flow.py").source.line == 4
 
 
+def test_the_folder_of_dags_is_the_root_of_the_bundle(bundle: Path) -> None:
+    text = """
+        from piper.sdk import conf
+        dag = DAG("d", description=conf.get("core", "DAGS_FOLDER"))
+        """
+    assert load(bundle, text).dags["d"].description == str(bundle)
+
+
 def test_all_files_that_were_imported_are_told_and_imported_anew(bundle: Path) -> None:
     write(bundle, {"package/two.py": "value = 1", "package/__init__.py": ""})
     one = "import package.two\nvalue = package.two.value"
