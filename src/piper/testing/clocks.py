@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from piper.testing.loops import SteppingLoop
+
 
 class Clock(Protocol):
     """Says what time it is, and lets it pass."""
@@ -24,6 +26,10 @@ class Clock(Protocol):
 
     def running(self) -> AbstractContextManager[None]:
         """While the clock is what all code in this process goes by."""
+        ...
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """A new event loop in which it is the time."""
         ...
 
 
@@ -41,6 +47,10 @@ class RealClock:
     def running(self) -> AbstractContextManager[None]:
         """It always runs."""
         return nullcontext()
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """An event loop."""
+        return asyncio.new_event_loop()
 
 
 class StoppedClock:
@@ -72,6 +82,10 @@ class StoppedClock:
             if self._traveller is not None:
                 self._traveller.move_to(self.now())
 
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """An event loop whose waits set the clock forward."""
+        return SteppingLoop(lambda: self._slept.total_seconds(), self.sleep)
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """While all that asks for the time, in any library, is told this clock's, and nobody really sleeps.
@@ -95,7 +109,7 @@ class StoppedClock:
             (real_sleep if threading.get_ident() in strangers else self.sleep)(seconds)
 
         async def wait(delay: float, result: Any = None) -> Any:
-            if threading.get_ident() in strangers:
+            if threading.get_ident() in strangers or isinstance(asyncio.get_running_loop(), SteppingLoop):
                 return await real_wait(delay, result)
             self.sleep(delay)
             return await real_wait(0, result)
@@ -103,7 +117,7 @@ class StoppedClock:
         with time_machine.travel(self.now(), tick=False) as self._traveller:
             time.sleep = sleep  # type: ignore[assignment] # sensors that poke
             time.monotonic = lambda: real_monotonic() + self._slept.total_seconds()  # and their timeouts
-            asyncio.sleep = wait  # triggers
+            asyncio.sleep = wait  # tasks that are coroutines
             try:
                 yield
             finally:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from datetime import datetime, timedelta
+from functools import cached_property
 from importlib import import_module
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from piper.model import wire
 from piper.model.events import Deferred, Failed, Rescheduled, Succeeded, TaskEvent, TriggerFired
-from piper.model.run import TaskInstance
+from piper.model.run import Identity, TaskInstance
 from piper.model.spec import AssetRef, TaskSpec
 from piper.sdk.execution import serde
 from piper.sdk.execution.current import answer_outside_of_tasks
@@ -36,6 +40,8 @@ class Performer:
         self._clock = clock
         self._began: dict[tuple[int, int], datetime] = {}
         self._deferrals: dict[int, Deferred] = {}
+        self._triggers: dict[Identity, asyncio.Task[TriggerEvent]] = {}
+        """Those that are waited for, in the order in which their tasks were deferred."""
 
     def perform(self, operator: AbstractOperator, spec: TaskSpec, ti: TaskInstance) -> TaskEvent:
         """Enter the task's code once; what came of it."""
@@ -62,19 +68,56 @@ class Performer:
         self._keep(ti, report)
         return report.event
 
-    def await_trigger(self, ti: TaskInstance) -> TriggerFired | None:
-        """Wait for what a deferred task waits for; None if that takes longer than it may."""
-        deferred = self._deferrals[ti.id]
-        patience = None if ti.due is None else (ti.due - self._clock.now()).total_seconds()
-        answer_outside_of_tasks(MemoryChannel(self._answers, ti.task_id, ti.map_index))
-        try:
-            fired = asyncio.run(_first_event(deferred, patience))
-        except TimeoutError:
+    def await_triggers(self, waiting: Iterable[TaskInstance], until: datetime | None) -> TriggerFired | None:
+        """Wait for what deferred tasks wait for, beside each other.
+
+        Arguments:
+            until: when to wait no longer.
+
+        Returns:
+            What was said first; None if nobody has said anything by then.
+        """
+        due = {ti.identity: ti for ti in waiting}
+        for identity in self._triggers.keys() - due.keys():
+            self._end(self._triggers.pop(identity))
+        for identity, ti in due.items():
+            if identity not in self._triggers:
+                self._triggers[identity] = self._begin_trigger(ti)
+        patience = None if until is None else max((until - self._clock.now()).total_seconds(), 0)
+        fired = self._loop.run_until_complete(_first_of(list(self._triggers.values()), patience))
+        if fired is None:
             return None
+        identity = next(each for each, trigger in self._triggers.items() if trigger is fired)
+        return self._what_it_said(due[identity], self._triggers.pop(identity))
+
+    def close(self) -> None:
+        """End what is still waited for."""
+        if "_loop" not in self.__dict__:
+            return
+        for trigger in self._triggers.values():
+            self._end(trigger)
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """That of all triggers: there is none in most runs."""
+        return self._clock.loop()
+
+    def _begin_trigger(self, ti: TaskInstance) -> asyncio.Task[TriggerEvent]:
+        channel = MemoryChannel(self._answers, ti.task_id, ti.map_index)
+        return self._loop.create_task(_first_event(self._deferrals[ti.id], channel))
+
+    def _end(self, trigger: asyncio.Task[TriggerEvent]) -> None:
+        """Cancel it, and let it clean up."""
+        trigger.cancel()
+        self._loop.run_until_complete(asyncio.wait([trigger]))
+
+    def _what_it_said(self, ti: TaskInstance, trigger: asyncio.Task[TriggerEvent]) -> TriggerFired:
+        try:
+            fired = trigger.result()
         except Exception as error:
             return TriggerFired(ti.identity, error=describe(error))
-        finally:
-            answer_outside_of_tasks(None)
         if isinstance(fired, BaseTaskEndEvent):
             for key, value in (fired.xcoms or {}).items():
                 self._answers.push(ti.task_id, ti.map_index, wire.XComPush(key, serde.encode(value)))
@@ -111,16 +154,41 @@ def leg_after(ti: TaskInstance, event: Deferred | Rescheduled, fired: TriggerFir
     return msgspec.structs.replace(ti, leg=ti.leg + 1, resume=resume)
 
 
-async def _first_event(deferred: Deferred, patience: float | None) -> TriggerEvent:
+class _ChannelOfTriggers:
+    """For code of a trigger: the channel of the one that asks, as all of them share a process."""
+
+    def ask(self, request: wire.Request) -> Any:
+        return _channel.get().ask(request)
+
+    def tell(self, request: wire.Request) -> None:
+        _channel.get().tell(request)
+
+
+_channel: ContextVar[MemoryChannel] = ContextVar("piper_channel_of_trigger")
+
+
+async def _first_of(
+    triggers: Sequence[asyncio.Task[TriggerEvent]], patience: float | None
+) -> asyncio.Task[TriggerEvent] | None:
+    """The first of them that has ended after at most `patience` seconds."""
+    answer_outside_of_tasks(_ChannelOfTriggers())
+    try:
+        await asyncio.wait(triggers, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        answer_outside_of_tasks(None)
+    return next((trigger for trigger in triggers if trigger.done()), None)
+
+
+async def _first_event(deferred: Deferred, channel: MemoryChannel) -> TriggerEvent:
     """What a trigger, made again from its stored form as in the triggerer, says first."""
+    _channel.set(channel)
     module, _, name = deferred.trigger.rpartition(".")
     trigger: BaseTrigger = getattr(import_module(module), name)(**(serde.from_json(deferred.arguments) or {}))
-    async with asyncio.timeout(patience):
-        try:
-            async for event in trigger.run():
-                return event
-        finally:
-            await trigger.cleanup()
+    try:
+        async for event in trigger.run():
+            return event
+    finally:
+        await trigger.cleanup()
     raise RuntimeError(f"{trigger!r} ended without an event")
 
 

@@ -155,7 +155,7 @@ class Play:
     """One run while it is played.
 
     The loop is the scheduler's, without its database: decide on memory, take the changes over, run what became
-    ready, report. When nothing is ready, the next trigger or the next timer is waited for.
+    ready, report. When nothing is ready, the next trigger or timer is waited for, whichever comes first.
     """
 
     def __init__(
@@ -198,16 +198,17 @@ class Play:
     def play(self) -> RunResult:
         """The whole run."""
         self._say(Begin())
-        while not self._memory.run.state.finished:
-            if self._is_overdue():
-                self._say(RunOverdue())
-            elif self._ready:
-                ti = self._next()
-                self._say(self._run(ti))
-            elif self._deferred:
-                self._await_a_trigger()
-            elif not self._await_a_timer():
-                break  # another run holds it up: it stays running, as it would in production
+        try:
+            while not self._memory.run.state.finished:
+                if self._is_overdue():
+                    self._say(RunOverdue())
+                elif self._ready:
+                    ti = self._next()
+                    self._say(self._run(ti))
+                elif not self._wait():
+                    break  # another run holds it up: it stays running, as it would in production
+        finally:
+            self._performer.close()
         return self.result()
 
     def play_alone(self, operator: AbstractOperator, map_index: int, try_number: int) -> TaskResult:
@@ -224,10 +225,11 @@ class Play:
                 self._clock.wait_until(event.due)
                 ti = leg_after(ti, event, None)
             elif isinstance(event, Deferred):
-                waiting = replace(ti, due=due_of(event, self._clock.now()))
-                ti = leg_after(ti, event, self._performer.await_trigger(waiting))
+                due = due_of(event, self._clock.now())
+                ti = leg_after(ti, event, self._performer.await_triggers([ti], due))
             else:
                 break
+        self._performer.close()
         record = self._answers.record
         record.instances[spec.task_id, map_index] = replace(ti, state=_end_of(event, ti))
         return self.result().tasks[0]
@@ -270,27 +272,30 @@ class Play:
             return Succeeded(ti.identity)
         return self._performer.perform(self._dag.get_task(ti.task_id), task, ti)
 
-    def _await_a_trigger(self) -> None:
-        ti = next(iter(self._deferred.values()))
-        fired = self._performer.await_trigger(ti)
-        if fired is not None:
-            self._say(fired)
-        elif ti.due is not None:
-            self._clock.wait_until(ti.due)
-            self._say(Due((ti.id,)))
-
-    def _await_a_timer(self) -> bool:
-        """Let the next moment come that something waits for; whether there is one."""
+    def _wait(self) -> bool:
+        """Let the next happen that somebody waits for, a trigger or a moment; whether there is any."""
         timers = sorted(self._memory.timers())
-        if timers:
-            self._clock.wait_until(timers[0][0])
-            now = self._clock.now()
-            self._say(Due(tuple(number for moment, number in timers if moment <= now)))
-        return bool(timers)
+        moment = min((each for each in (timers[0][0] if timers else None, self._deadline) if each), default=None)
+        if self._deferred:
+            fired = self._performer.await_triggers(self._deferred.values(), moment)
+            if fired is not None:
+                self._say(fired)
+                return True
+        if moment is None:
+            return False
+        self._clock.wait_until(moment)
+        now = self._clock.now()
+        self._say(Due(tuple(number for moment, number in timers if moment <= now)))
+        return True
+
+    @property
+    def _deadline(self) -> datetime | None:
+        """When the run has taken too long."""
+        begun, limit = self._memory.run.started_at, self._spec.run_timeout
+        return None if begun is None or limit is None else begun + limit
 
     def _is_overdue(self) -> bool:
-        run, limit = self._memory.run, self._spec.run_timeout
-        return limit is not None and run.started_at is not None and self._clock.now() - run.started_at > limit
+        return self._deadline is not None and self._deadline <= self._clock.now()
 
     # --- what the test has given ----------------------------------------------------------------------
 

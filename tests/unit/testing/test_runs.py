@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from piper.operators.trigger_dagrun import TriggerDagRunOperator
 from piper.sdk import DAG, Asset, Connection, Param, Variable, XComArg, get_current_context, task
 from piper.sdk.exceptions import ParamValidationError, TaskNotFound
 from piper.sdk.timezone import utcnow
+from piper.sdk.trigger import BaseTrigger, TriggerEvent
 from piper.testing import RunResult, run_dag, run_task
 
 MONDAY = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -213,6 +214,62 @@ def test_a_deferred_task_waits_for_its_trigger() -> None:
     result = run_dag(dag, logical_date=MONDAY, clock=MONDAY)
     assert result.state == "success"
     assert result["after"].result.startswith("2026-05-06T12:00:0")
+
+
+def test_what_waits_beside_each_other_goes_on_in_the_order_of_its_moments() -> None:
+    with a_dag() as dag:
+
+        @task
+        def now() -> str:
+            return utcnow().isoformat()
+
+        for name, hours in (("late", 48), ("soon", 1)):
+            wait = TimeDeltaSensor(task_id=name, delta=timedelta(hours=hours), deferrable=True)
+            wait >> now.override(task_id=f"after_{name}")()
+        asking = PythonSensor(
+            task_id="ask",
+            python_callable=lambda: utcnow() >= MONDAY + timedelta(hours=2),
+            poke_interval=600,
+            timeout=2.5 * 3600,
+            mode="reschedule",
+        )
+        asking >> now.override(task_id="after_ask")()
+    result = run_dag(dag, clock=MONDAY)
+    assert {name: result[f"after_{name}"].result for name in ("soon", "ask", "late")} == {
+        "soon": "2026-05-04T13:00:00+00:00",
+        "ask": "2026-05-04T14:00:00+00:00",
+        "late": "2026-05-06T12:00:00+00:00",
+    }
+
+
+class Patient(BaseTrigger):
+    """Waits for ever, with a thread now and then; and says goodbye."""
+
+    cleaned: list[datetime] = []  # noqa: RUF012, looked at by the test
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{__name__}.Patient", {}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        while True:
+            await asyncio.to_thread(utcnow)
+            await asyncio.sleep(60)
+        yield TriggerEvent(None)
+
+    async def cleanup(self) -> None:
+        self.cleaned.append(utcnow())
+
+
+def test_a_trigger_is_told_to_clean_up_when_its_run_takes_too_long() -> None:
+    def wait(ti: Any) -> None:
+        ti.task.defer(trigger=Patient(), method_name="execute")
+
+    Patient.cleaned.clear()
+    with a_dag(dagrun_timeout=timedelta(hours=1)) as dag:
+        PythonOperator(task_id="wait", python_callable=wait)
+    result = run_dag(dag, clock=MONDAY)
+    assert (result.state, result["wait"].state) == ("failed", "skipped")
+    assert Patient.cleaned == [MONDAY + timedelta(hours=1)]
 
 
 def test_a_thread_that_was_there_before_does_not_set_the_clock_forward() -> None:
