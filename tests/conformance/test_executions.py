@@ -416,8 +416,9 @@ def test_a_start_whose_answer_was_lost_holds_up_no_new_try_once_it_is_no_longer_
     old = world.add_instance(world.add_run())
     world.start(old, nonce="mine")
     world.change_instance(old.instance, state=TaskState.QUEUED, try_number=2)
-    assert world.problem(old, wire.Start("of a duplicate", "w2")) == STALE
-    assert world.attempts(old.instance)[0].state is TaskState.RUNNING, "whoever was let in may be at work"
-    assert world.problem(old, wire.Start("mine", "w")) == STALE
-    assert world.attempts(old.instance)[0].state is TaskState.FAILED, "nobody has begun"
+    for nonce, state in (("of a duplicate", TaskState.RUNNING), ("mine", TaskState.FAILED)):
+        assert world.problem(old, wire.Start(nonce, "w")) == STALE
+        assert world.attempts(old.instance)[0].state is TaskState.RUNNING, "whoever was let in may be at work"
+        assert world.say(old, wire.GiveUp(nonce)).problem is None
+        assert world.attempts(old.instance)[0].state is state
     assert world.start(Identity(old.instance, 2, 0))

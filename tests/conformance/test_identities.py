@@ -130,6 +130,14 @@ class Identities(RuleBasedStateMachine):
         else:
             assert self.contents() == before
 
+    @rule(data=st.data(), nonce=st.sampled_from(("n1", "n2")))
+    def somebody_gives_up_who_was_not_let_in(self, data: st.DataObject, nonce: str) -> None:
+        identity = self.identity(data)
+        if nonce not in self.granted.get(identity, ()):
+            before = self.contents()
+            assert self.world.say(identity, wire.GiveUp(nonce)).problem is None
+            assert self.contents() == before
+
     @rule(
         data=st.data(),
         kind=st.sampled_from((Succeeded, Failed, Skipped, Rescheduled, Lost)),

@@ -40,7 +40,7 @@ from piper.model.ids import EXECUTOR_SHARD, SINGLETON_SHARDS, shard_of
 from piper.model.run import Decision, Identity
 from piper.model.spec import WorkflowSpec, encode_spec, spec_hash
 from piper.model.states import RunState, RunType, TaskState
-from piper.model.wire import Call, Dispatch, Reply, Report, Start, TaskContext
+from piper.model.wire import Call, Dispatch, GiveUp, Reply, Report, Start, TaskContext
 from piper.scheduler.service import SchedulerService
 from piper.secrets import Keys
 from piper.service import Wakeups
@@ -408,10 +408,14 @@ class World:
                 self.talk(f"{worker} may not start {dispatch.identity}: {reply.problem.kind}")
                 if reply.problem.kind == "unavailable":
                     self.backend.dispatches.append(dispatch)
+                else:
+                    self.ask([Call(0, dispatch.identity, dispatch.token, GiveUp(nonce))])
                 continue
             self.talk(f"{worker} starts {dispatch.identity}")
             if not self.calm and self.dice.random() < 0.05:  # the answer is lost: the worker asks again
                 reply = self.ask([call])[call.id]
+                if reply.problem is not None and reply.problem.kind != "unavailable":
+                    self.ask([Call(0, dispatch.identity, dispatch.token, GiveUp(nonce))])
             if isinstance(reply.result, TaskContext):
                 self.ledger.begin(dispatch.identity, worker)
                 self.waits.resumed(dispatch.identity, reply.result.resume)

@@ -131,6 +131,13 @@ class Start(Struct, frozen=True, tag="start"):
     worker: str
 
 
+class GiveUp(Struct, frozen=True, tag="give_up"):
+    """A start was refused for good, and this execution never begins. If it had been granted, unheard, it has ended."""
+
+    nonce: str
+    """That of the start."""
+
+
 class XComPush(Struct, frozen=True, array_like=True):
     """One value for later tasks; `value` is JSON text."""
 
@@ -401,6 +408,7 @@ def fills_an_answer(events: Sequence[AssetEventFound]) -> bool:
 
 Request = (
     Start
+    | GiveUp
     | Report
     | Heartbeat
     | GetXCom

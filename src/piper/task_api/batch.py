@@ -45,7 +45,7 @@ from piper.task_api.runs import RunCache
 from piper.task_api.specs import KnownSpec, SpecCache, TaskPlan
 from piper.task_api.values import XComValues
 
-BATCHED = frozenset({wire.Start, wire.Report, wire.PushXCom})
+BATCHED = frozenset({wire.Start, wire.GiveUp, wire.Report, wire.PushXCom})
 """The requests that a batch is made of."""
 
 PREFETCHED = 8 << 10
@@ -78,6 +78,7 @@ class Batch:
         self._pushes: list[tuple[Call, Identity, list[tuple[str, StoredXCom]]]] = []
         self._reports: list[tuple[Call, wire.Report, list[tuple[str, StoredXCom]]]] = []
         self._starts: list[tuple[Call, Identity, wire.Start]] = []
+        self._given_up: list[tuple[Call, Identity, wire.GiveUp]] = []
         self._endings: list[Ending] = []
         self._outlived: list[Identity] = []
         self._ended_by_triggers: list[Ending] = []
@@ -99,13 +100,15 @@ class Batch:
         """Judge and write; `replies` is whole afterwards, and true once the transaction is committed."""
         identities = [identity for _, identity, _ in self._pushes]
         identities += [report.event.identity for _, report, _ in self._reports]
-        identities += [identity for _, identity, _ in self._starts]
+        identities += [identity for _, identity, _ in (*self._starts, *self._given_up)]
         executions = lock(connection, {identity.instance for identity in identities})
         runs = self._runs.get(connection, executions.values())
         for call, identity, pushed in self._pushes:
             self._push(call, identity, executions, pushed)
         for call, report, pushed in self._reports:
             self._report(call, report, executions, runs, pushed, now)
+        for call, identity, given_up in self._given_up:
+            self._give_up(call, identity, executions.get(identity.instance), given_up.nonce)
         started = self._begin(connection, executions, runs, now)
         label_instances(connection, self._labels)
         close_attempts(connection, self._endings)
@@ -120,6 +123,8 @@ class Batch:
         assert identity is not None
         if isinstance(request, wire.Start):
             self._starts.append((call, identity, request))
+        elif isinstance(request, wire.GiveUp):
+            self._given_up.append((call, identity, request))
         elif isinstance(request, wire.PushXCom):
             self._pushes.append((call, identity, self._put([request.xcom])))
         elif isinstance(request, wire.Report):
@@ -181,6 +186,12 @@ class Batch:
             self._xcoms += _keyed(execution, pushed)
         self._events.append(event_row(runs[execution.run].shard, execution.run, report.event, now))
 
+    def _give_up(self, call: Call, identity: Identity, execution: Execution | None, nonce: str) -> None:
+        """Its holder never begins it. Told apart by the nonce from another holder, who may be at work."""
+        if execution is not None and execution.start_nonce == nonce and not is_open(execution, identity):
+            self._outlived.append(identity)
+        self.replies.append(Reply(call.id))
+
     def _begin(
         self, connection: Connection, executions: dict[int, Execution], runs: dict[int, RunFacts], now: datetime
     ) -> list[_Started]:
@@ -196,8 +207,6 @@ class Batch:
             verdict = judge_start(execution, identity, start.nonce)
             if verdict is Verdict.STALE or execution is None:
                 self.replies.append(Reply(call.id, problem=STALE))
-                if execution is not None and execution.start_nonce == start.nonce:
-                    self._outlived.append(identity)  # it was granted, and the answer lost: nothing has begun
                 continue
             if verdict is Verdict.WAIT:
                 self.replies.append(Reply(call.id, problem=NOT_YET))

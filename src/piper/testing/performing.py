@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -25,6 +25,8 @@ from piper.sdk.operator import AbstractOperator
 from piper.sdk.trigger import BaseTaskEndEvent, BaseTrigger, TriggerEvent
 from piper.testing.answers import Answers, MemoryChannel, context_of
 from piper.testing.clocks import Clock
+
+T = TypeVar("T")
 
 
 class Performer:
@@ -84,7 +86,7 @@ class Performer:
             if identity not in self._triggers:
                 self._triggers[identity] = self._begin_trigger(ti)
         patience = None if until is None else max((until - self._clock.now()).total_seconds(), 0)
-        fired = self._loop.run_until_complete(_first_of(list(self._triggers.values()), patience))
+        fired = self._let_run(_first_of(list(self._triggers.values()), patience))
         if fired is None:
             return None
         identity = next(each for each, trigger in self._triggers.items() if trigger is fired)
@@ -111,7 +113,15 @@ class Performer:
     def _end(self, trigger: asyncio.Task[TriggerEvent]) -> None:
         """Cancel it, and let it clean up."""
         trigger.cancel()
-        self._loop.run_until_complete(asyncio.wait([trigger]))
+        self._let_run(asyncio.wait([trigger]))
+
+    def _let_run(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """Let triggers run, and be answered what they ask."""
+        answer_outside_of_tasks(_ChannelOfTriggers())
+        try:
+            return self._loop.run_until_complete(waiting)
+        finally:
+            answer_outside_of_tasks(None)
 
     def _what_it_said(self, ti: TaskInstance, trigger: asyncio.Task[TriggerEvent]) -> TriggerFired:
         try:
@@ -171,11 +181,7 @@ async def _first_of(
     triggers: Sequence[asyncio.Task[TriggerEvent]], patience: float | None
 ) -> asyncio.Task[TriggerEvent] | None:
     """The first of them that has ended after at most `patience` seconds."""
-    answer_outside_of_tasks(_ChannelOfTriggers())
-    try:
-        await asyncio.wait(triggers, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        answer_outside_of_tasks(None)
+    await asyncio.wait(triggers, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
     return next((trigger for trigger in triggers if trigger.done()), None)
 
 

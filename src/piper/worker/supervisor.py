@@ -16,7 +16,7 @@ from types import FrameType
 import msgspec
 
 from piper.model.run import Identity
-from piper.model.wire import Cancel, Dispatch, Heartbeat, Report, Start
+from piper.model.wire import Cancel, Dispatch, GiveUp, Heartbeat, Report, Start
 from piper.worker import processes
 from piper.worker.calls import Calls, RawReply
 from piper.worker.cgroup import end_cgroup, make_cgroup
@@ -129,10 +129,12 @@ class Supervisor:
             if problem is None:
                 self._lifecycle.granted(execution, reply.result, now)
             else:
+                # Its answer may have been lost the first time, and the next try waits for the end of what was granted.
+                self._calls.ask(GiveUp(request.nonce), now, execution)
                 self._lifecycle.forget(execution)
         elif isinstance(request, Report):
             self._lifecycle.acknowledged(execution, request, problem, now)
-        else:
+        elif not isinstance(request, GiveUp):  # whatever that is answered, nothing is to be done about it
             self._conversations.answered(pending, reply, now)
 
     def _beat_answered(self, reply: RawReply, sent: float, now: float) -> None:
