@@ -279,7 +279,7 @@ MUTATIONS: MappingProxyType[str, Mutation] = MappingProxyType(
     {
         "no fence": Mutation(without_fence, 0),
         "no start handshake": Mutation(without_start_handshake, 0),
-        "no source-state guard": Mutation(without_source_states, 12),
+        "no source-state guard": Mutation(without_source_states, 103),
         "no unique run key": Mutation(without_unique_runs, 1),
         "no states of clears": Mutation(without_states_of_clears, 0),
         "no removal of what vanished": Mutation(without_removal, 37),
