@@ -167,6 +167,17 @@ class RunMemory:
         yield from self.orphans.values()
         yield from self.callbacks.values()
 
+    @property
+    def deadline(self) -> datetime | None:
+        """When the run, once it has begun, has taken too long; None if it never does."""
+        timeout, started = self.graph.spec.run_timeout, self.run.started_at
+        if timeout is None or started is None:
+            return None
+        try:
+            return started + timeout
+        except OverflowError:  # after the end of the calendar
+            return None
+
     def timers(self) -> Iterator[tuple[datetime, int]]:
         """(moment, instance number) of every wait that a timer ends."""
         return ((ti.due, ti.id) for ti in self.instances.values() if ti.due is not None)

@@ -320,7 +320,7 @@ class SchedulerService(Service):
             elif run in self.book.runs:
                 due.setdefault(run, []).append(instance)
         for run, instances in due.items():
-            deadline = _deadline(self.book.runs[run])
+            deadline = self.book.runs[run].deadline
             if deadline is not None and deadline <= now:
                 self._tell(run, RunOverdue())
             self._tell(run, Due(tuple(i for i in instances if i != OVERDUE)))
@@ -581,9 +581,8 @@ class SchedulerService(Service):
                 heapq.heappush(self._timers, (moment, memory.run.id, instance))
 
     def _set_timeout(self, memory: RunMemory) -> None:
-        deadline = _deadline(memory)
-        if deadline is not None:
-            heapq.heappush(self._timers, (deadline, memory.run.id, OVERDUE))
+        if memory.deadline is not None:
+            heapq.heappush(self._timers, (memory.deadline, memory.run.id, OVERDUE))
 
 
 def _concerns_the_executor(ti: TaskInstance) -> bool:
@@ -594,17 +593,6 @@ def _concerns_the_executor(ti: TaskInstance) -> bool:
 def _has_yet_to_begin(runs: Sequence[Run]) -> bool:
     """None of their tasks has an instance so far."""
     return all(run.next_ordinal == 0 and not run.state.finished for run in runs)
-
-
-def _deadline(memory: RunMemory) -> datetime | None:
-    """When a running run has taken too long."""
-    timeout, started = memory.graph.spec.run_timeout, memory.run.started_at
-    if timeout is None or started is None:
-        return None
-    try:
-        return started + timeout
-    except OverflowError:  # after the end of the calendar: never
-        return None
 
 
 def _workflow_of(stored: StoredEvent) -> str:

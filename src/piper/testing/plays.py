@@ -275,7 +275,7 @@ class Play:
     def _wait(self) -> bool:
         """Let the next happen that somebody waits for, a trigger or a moment; whether there is any."""
         timers = sorted(self._memory.timers())
-        moment = min((each for each in (timers[0][0] if timers else None, self._deadline) if each), default=None)
+        moment = min((each for each in (timers[0][0] if timers else None, self._memory.deadline) if each), default=None)
         if self._deferred:
             fired = self._performer.await_triggers(self._deferred.values(), moment)
             if fired is not None:
@@ -288,14 +288,9 @@ class Play:
         self._say(Due(tuple(number for moment, number in timers if moment <= now)))
         return True
 
-    @property
-    def _deadline(self) -> datetime | None:
-        """When the run has taken too long."""
-        begun, limit = self._memory.run.started_at, self._spec.run_timeout
-        return None if begun is None or limit is None else begun + limit
-
     def _is_overdue(self) -> bool:
-        return self._deadline is not None and self._deadline <= self._clock.now()
+        deadline = self._memory.deadline
+        return deadline is not None and deadline <= self._clock.now()
 
     # --- what the test has given ----------------------------------------------------------------------
 

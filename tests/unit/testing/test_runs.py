@@ -242,6 +242,12 @@ def test_what_waits_beside_each_other_goes_on_in_the_order_of_its_moments() -> N
     }
 
 
+def test_a_run_that_may_take_longer_than_there_are_dates_never_takes_too_long() -> None:
+    with a_dag(dagrun_timeout=timedelta.max) as dag:
+        TimeDeltaSensor(task_id="wait", delta=timedelta(days=2), deferrable=True)
+    assert run_dag(dag, clock=MONDAY).state == "success"
+
+
 class Patient(BaseTrigger):
     """Waits for ever, with a thread now and then; and says goodbye."""
 
