@@ -168,3 +168,9 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
     """Whether every tick since `start` is run, or only the latest one missed."""
     summary: str = ""
     """What a person reads in a list: the cron expression, the preset, "every 2 hours"."""
+
+    @property
+    def refresh_after(self) -> datetime | None:
+        """When a timetable of the author's is to be asked again, since what it has said runs out; None if never."""
+        timetable = self.timetable.timetable if isinstance(self.timetable, AssetOrTimeTimetable) else self.timetable
+        return timetable.refresh_after if isinstance(timetable, CustomTimetable) else None

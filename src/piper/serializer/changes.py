@@ -20,7 +20,6 @@ import msgspec
 
 import piper
 from piper.model.bundle import Manifest, content_hash
-from piper.model.schedule import AssetOrTimeTimetable, CustomTimetable
 from piper.model.spec import FORMAT, WorkflowSpec
 from piper.serializer.outcomes import FailedFile, Outcome
 from piper.store.bundles import SourceFile
@@ -102,9 +101,7 @@ def must_load(path: str, known: SourceFile | None, tree: Tree, now: datetime) ->
 def reload_moment(specs: Iterable[WorkflowSpec], interval: timedelta, now: datetime) -> datetime | None:
     """When a file that loaded is to be loaded again although nothing changes: a custom timetable knows no further,
     or it is to be loaded regularly (`interval` > 0, see `reload_interval`)."""
-    timetables = (spec.schedule.timetable for spec in specs)
-    parts = (part.timetable if isinstance(part, AssetOrTimeTimetable) else part for part in timetables)
-    moments = [part.refresh_after for part in parts if isinstance(part, CustomTimetable) and part.refresh_after]
+    moments = [moment for spec in specs if (moment := spec.schedule.refresh_after) is not None]
     if interval > timedelta(0):
         moments.append(now + interval)
     return max(min(moments), now + timedelta(seconds=1)) if moments else None

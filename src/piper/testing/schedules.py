@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from piper.core.due import Cursor, due_runs, plan
-from piper.model.schedule import AssetOrTimeTimetable, CustomTimetable, RunDates, Schedule
+from piper.model.schedule import RunDates, Schedule
 from piper.sdk.specs import spec_of
 
 if TYPE_CHECKING:
@@ -60,8 +60,5 @@ def _schedule_at(dag: DAG, now: datetime) -> Schedule:
 
 def _renewal_of(schedule: Schedule, now: datetime) -> datetime:
     """When the schedule would be published again, since what a timetable of the author's has said runs out."""
-    timetable = schedule.timetable
-    if isinstance(timetable, AssetOrTimeTimetable):
-        timetable = timetable.timetable
-    moment = timetable.refresh_after if isinstance(timetable, CustomTimetable) else None
+    moment = schedule.refresh_after
     return moment if moment is not None and moment > now else NEVER
