@@ -19,6 +19,7 @@ from piper.cli.commanding import (
     which_tasks_options,
 )
 from piper.cli.execute import execute_task
+from piper.cli.failures import Code, Failure
 from piper.cli.main import Noun
 from piper.cli.output import (
     Column,
@@ -147,13 +148,15 @@ def _waited_for(client: Client, task: dict[str, Any]) -> str | None:
     if task["state"] != "scheduled":
         return None
     name, wanted = task["pool"], task["pool_slots"]
-    for pool in client.items("/pools", None).rows:
-        if pool["name"] != name:
-            continue
-        if 0 <= pool["slots"] < wanted:
-            return f"pool {name!r} has {counted(pool['slots'], 'slot')}, it wants {wanted}: enlarge the pool"
-        return f"pool {name!r} is full" if pool["free"] is not None and pool["free"] < wanted else None
-    return f"there is no pool {name!r}: `piper pools set {name} SLOTS` makes it"
+    try:
+        pool = client.get_object(address_of("pools", name))
+    except Failure as failure:
+        if failure.code is not Code.NOT_FOUND:
+            raise
+        return f"there is no pool {name!r}: `piper pools set {name} SLOTS` makes it"
+    if 0 <= pool["slots"] < wanted:
+        return f"pool {name!r} has {counted(pool['slots'], 'slot')}, it wants {wanted}: enlarge the pool"
+    return f"pool {name!r} is full" if pool["free"] is not None and pool["free"] < wanted else None
 
 
 @command.command("logs")
@@ -190,10 +193,11 @@ def show_logs(
     client = called(context)
     if task is None and (map_index is not None or try_number is not None):
         raise click.UsageError("--map-index and --try need a TASK")
-    if task is None or (map_index is None and try_number is None and _is_mapped(client, run, task)):
-        _print_run(client, run, LogPrinter(output, with_task=True, with_time=with_time), follow=follow, only=task)
+    number = find_run(client, run)["id"]  # once: another run may be the latest a moment later
+    if task is None or (map_index is None and try_number is None and _is_mapped(client, number, task)):
+        _print_run(client, number, LogPrinter(output, with_task=True, with_time=with_time), follow=follow, only=task)
         return
-    path = f"{_address(client, run, task)}/logs"
+    path = address_of("runs", number, "tasks", task, "logs")
     printer = LogPrinter(output, with_task=False, with_time=with_time)
     pages = _followed(client, path, map_index, try_number) if follow else _pages(client, path, map_index, try_number)
     for lines in pages:
@@ -328,23 +332,22 @@ def _followed(client: Client, path: str, map_index: int | None, try_number: int 
             yield data["lines"]
 
 
-def _is_mapped(client: Client, run: str, task: str) -> bool:
-    rows = client.items(address_of("runs", find_run(client, run)["id"], "tasks"), 1, task_id=task).rows
+def _is_mapped(client: Client, run: int, task: str) -> bool:
+    rows = client.items(address_of("runs", run, "tasks"), 1, task_id=task).rows
     return any(row["map_index"] >= 0 for row in rows)
 
 
-def _print_run(client: Client, run: str, printer: LogPrinter, *, follow: bool, only: str | None) -> None:
+def _print_run(client: Client, run: int, printer: LogPrinter, *, follow: bool, only: str | None) -> None:
     """Print the logs of all tasks of a run, or of all instances of one."""
-    found = find_run(client, run)
-    rows = client.items(address_of("runs", found["id"], "tasks"), None, task_id=only).rows
+    rows = client.items(address_of("runs", run, "tasks"), None, task_id=only).rows
     printer.make_room(map(_name, rows))
     if follow:
-        for name, data in client.events(address_of("runs", found["id"], "events"), logs=True):
+        for name, data in client.events(address_of("runs", run, "events"), logs=True):
             if name == "log" and only in (None, data["task_id"]):
                 printer.print_lines(data["task_id"], data["map_index"], data["lines"])
         return
     for row in rows:
         for of_try in range(1, row["try_number"] + 1):
-            path = address_of("runs", found["id"], "tasks", row["task_id"], "logs")
+            path = address_of("runs", run, "tasks", row["task_id"], "logs")
             for lines in _pages(client, path, None if row["map_index"] < 0 else row["map_index"], of_try):
                 printer.print_lines(row["task_id"], row["map_index"], lines)
